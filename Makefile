@@ -1,0 +1,130 @@
+# backline. `make help` lists the targets; `make V=1` shows the commands.
+#
+# Variants live in folders of their own, so none needs a `make clean` first:
+#   make                      release build: programs in bin/
+#   make BUILD=asan check     AddressSanitizer and UndefinedBehaviorSanitizer
+#   make BUILD=f64 check      the engine in double, where gradients are checked
+BUILD ?= release
+CC    ?= cc
+O     ?= build
+B     := $(O)/$(BUILD)
+ifeq ($(BUILD),release)
+BIN   ?= bin
+else
+BIN   ?= $(B)/bin
+endif
+
+OPT_release := -O3 -march=native
+OPT_debug   := -O0 -g3 -DBL_DEBUG
+OPT_f64     := -O2 -g -DBL_F64
+OPT_asan    := -O1 -g -DBL_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ifeq ($(OPT_$(BUILD)),)
+$(error BUILD=$(BUILD) is not one of release debug f64 asan)
+endif
+
+PACKAGES := sndfile samplerate libebur128 hdf5 libpng jansson fluidsynth inih fftw3f fftw3
+comma    := ,
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wdouble-promotion -Wvla -Wundef
+GOALS    := $(or $(MAKECMDGOALS),all)
+
+# Programs and tests need the Debian packages of tools/setup.sh; install what is missing first.
+ifneq ($(filter-out help clean packages,$(GOALS)),)
+ifneq ($(shell pkg-config --exists $(PACKAGES) cmocka && echo yes),yes)
+$(shell tools/setup.sh packages >&2)
+ifneq ($(shell pkg-config --exists $(PACKAGES) cmocka && echo yes),yes)
+$(error packages are missing; run tools/setup.sh packages)
+endif
+endif
+CFLAGS_PKG := $(shell pkg-config --cflags $(PACKAGES))
+LIBS_PKG   := $(shell pkg-config --libs $(PACKAGES))
+endif
+
+CFLAGS  := -std=c11 -I. -I$(B)/gen -MMD -MP -fopenmp $(OPT_$(BUILD)) $(WARN) $(CFLAGS_PKG) $(EXTRA_CFLAGS)
+LDFLAGS := -fopenmp $(OPT_$(BUILD))
+# The OpenMP build of OpenBLAS: its pthread build would fight with our own threads.
+BLAS_DIR := $(firstword $(wildcard /usr/lib/*/openblas-openmp))
+LIBS    := $(LIBS_PKG) $(if $(BLAS_DIR),-L$(BLAS_DIR) -Wl$(comma)-rpath$(comma)$(BLAS_DIR)) -lopenblas -lm
+
+# Modules, lowest first; each may use those before it and none after it.
+MODULES  := base nn audio music data blocks train infer
+PROGRAMS := $(sort $(wildcard train/train_*.c tools/*.c) $(wildcard infer/infer.c infer/listen.c infer/play.c))
+OPS      := $(sort $(wildcard nn/ops/*.c))
+LAYERS   := $(sort $(wildcard nn/layers/*.c))
+
+sources = $(filter-out $(PROGRAMS),$(sort $(wildcard $(1)/*.c $(1)/*/*.c)))
+objects = $(patsubst %.c,$(B)/%.o,$(call sources,$(1))) $(if $(filter nn,$(1)),$(B)/gen/registry.o)
+library = $(B)/lib$(1).a
+# A module and everything below it, in link order (highest first).
+upto    = $(call reverse,$(call cut,$(1),$(MODULES)))
+cut     = $(if $(filter $(1),$(firstword $(2))),$(1),$(firstword $(2)) $(call cut,$(1),$(wordlist 2,99,$(2))))
+reverse = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
+
+BINS  := $(addprefix $(BIN)/,$(notdir $(PROGRAMS:.c=)))
+TESTS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/*/test_*.c)))
+
+ifeq ($(V),)
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+.PHONY: all check test-programs demo help clean packages lint bench golden FORCE
+all: $(BINS)
+
+define module_rules
+$(call library,$(1)): $(call objects,$(1))
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(B)/tests/$(1)/test_%: $(B)/tests/$(1)/test_%.o $(foreach m,$(call upto,$(1)),$(call library,$(m)))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+define program_rule
+$(BIN)/$(notdir $(1:.c=)): $(B)/$(1:.c=.o) $(foreach m,$(call upto,infer),$(call library,$(m)))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+$(B)/%.o: %.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -c -o $@ $<
+$(B)/gen/registry.o: $(B)/gen/registry.c $(B)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+# One file is one op or one layer: nn/ops/snake.c defines nn_op_snake, nn/layers/conv1d.c nn_layer_conv1d.
+$(B)/gen/registry.c: FORCE
+	$(Q)mkdir -p $(@D); { echo '#include "nn/op.h"'; echo '#include "nn/layer.h"'; \
+	  for o in $(basename $(notdir $(OPS))); do echo "extern const nn_op nn_op_$$o;"; done; \
+	  echo 'const nn_op *const nn_ops[] = {'; \
+	  for o in $(basename $(notdir $(OPS))); do echo "    &nn_op_$$o,"; done; echo '    0 };'; \
+	  for o in $(basename $(notdir $(LAYERS))); do echo "extern const nn_layer_type nn_layer_$$o;"; done; \
+	  echo 'const nn_layer_type *const nn_layer_types[] = {'; \
+	  for o in $(basename $(notdir $(LAYERS))); do echo "    &nn_layer_$$o,"; done; echo '    0 };'; \
+	  } > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+
+# Rewritten only when the compiler or a flag changes; objects depend on it.
+$(B)/flags: FORCE
+	$(Q)mkdir -p $(@D); echo '$(CC) $(CFLAGS)' > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+
+test-programs: $(TESTS)
+check: all test-programs
+	$(Q)BIN=$(BIN) tests/run.sh $(TESTS)
+
+packages:
+	$(Q)tools/setup.sh packages
+
+clean:
+	rm -rf $(O) bin
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'
+	@echo 'targets: all check demo packages clean   variables: BUILD=release|debug|f64|asan V=1 O=build BIN=bin'
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,52 @@
+/* The symbolic side: notes, tracks, tempo and meter maps, chords. What the arranger writes, what MIDI
+ * files hold, and what the synthesizer plays.
+ *
+ * Units    Times in seconds from the start of the recording, pitch as MIDI numbers (69 = 440 Hz),
+ *          velocity 1..127. In a drum track the pitch is a General MIDI percussion key
+ *          (36 kick, 38 snare, 42 closed hi-hat, 46 open hi-hat, 49 crash, 51 ride, ...).
+ * Memory   Growing arrays; music_score_free releases everything, and leaves a zeroed struct.
+ */
+#ifndef BL_MUSIC_SCORE_H
+#define BL_MUSIC_SCORE_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+typedef struct music_note {
+    double onset_s, offset_s;
+    int    pitch, velocity;
+} music_note;
+
+typedef struct music_track {
+    char        name[64];    /* an instrument name of DESIGN ("electric guitar") where known      */
+    int         program;     /* General MIDI program 0..127                                       */
+    int         is_drums;    /* channel 10                                                        */
+    music_note *notes;       /* sorted by onset, then pitch                                       */
+    int         n_notes, capacity;
+} music_track;
+
+typedef struct music_tempo { double time_s, bpm; } music_tempo;                 /* from time_s on */
+typedef struct music_meter { double time_s; int numerator, denominator; } music_meter;
+typedef struct music_chord_span { double start_s, end_s; char name[16]; } music_chord_span; /* "Am7", "N" */
+typedef struct music_marker { double time_s; char text[64]; } music_marker;     /* sections       */
+
+typedef struct music_score {
+    music_track      *tracks;  int n_tracks;
+    music_tempo      *tempos;  int n_tempos;
+    music_meter      *meters;  int n_meters;
+    music_chord_span *chords;  int n_chords;
+    music_marker     *markers; int n_markers;
+} music_score;
+
+void         music_score_free(music_score *score);
+music_track *music_score_add_track(music_score *score, const char *name, int program, int is_drums, bl_error *err);
+bl_status    music_track_add(music_track *track, double onset_s, double offset_s, int pitch, int velocity, bl_error *err);
+bl_status    music_score_add_tempo(music_score *score, double time_s, double bpm, bl_error *err);
+bl_status    music_score_add_meter(music_score *score, double time_s, int numerator, int denominator, bl_error *err);
+bl_status    music_score_add_chord(music_score *score, double start_s, double end_s, const char *name, bl_error *err);
+bl_status    music_score_add_marker(music_score *score, double time_s, const char *text, bl_error *err);
+void         music_track_sort(music_track *track);
+double       music_score_end_s(const music_score *score);
+
+#endif
