@@ -37,6 +37,8 @@ typedef struct music_score {
     music_meter      *meters;  int n_meters;
     music_chord_span *chords;  int n_chords;
     music_marker     *markers; int n_markers;
+    int               has_key;                     /* key signature, written to MIDI files where set   */
+    int               key_tonic, key_minor;        /* pitch class 0..11; 1 for minor                   */
 } music_score;
 
 void         music_score_free(music_score *score);
@@ -48,5 +50,10 @@ bl_status    music_score_add_chord(music_score *score, double start_s, double en
 bl_status    music_score_add_marker(music_score *score, double time_s, const char *text, bl_error *err);
 void         music_track_sort(music_track *track);
 double       music_score_end_s(const music_score *score);
+
+/* Replaces tempos and meters by a map in which beat i of beats_s [n_beats] is a quarter note and first_downbeat
+ * (an index into beats_s) starts a bar; the time before the first beat is filled up with whole bars. */
+bl_status    music_score_set_beats(music_score *score, const double *beats_s, int n_beats, int first_downbeat,
+                                   int beats_per_bar, bl_error *err);
 
 #endif

@@ -1,0 +1,53 @@
+/* A mixed song into voice and accompaniment without a trained network, and the decision what kind of
+ * input a recording is.
+ *
+ * Chain    (1) HPSS: median filters along time and frequency part percussion from tones.
+ *          (2) REPET-SIM: the median over each frame's most similar frames is the repeating background.
+ *          (3) Salience of harmonic sums on the foreground gives the predominant melody by Viterbi;
+ *              its harmonics, where voiced, make a soft comb.
+ *          (4) The evidence is combined into a Wiener-like mask in 0..1 on the mixture's STFT (phase of
+ *              the mixture, one mask for all channels); the accompaniment is the rest.
+ *
+ * Shapes   clips of any channels and rate; outputs have the input's shape
+ * Units    voice + accompaniment = input, to the last bit of float: accompaniment is what remains, and
+ *          where rounding would break the sum the voice is adjusted
+ * Errors   BL_EARG: empty clip; BL_ENOMEM
+ * Memory   outputs are new clips; release with audio_clip_free. Works in pieces of about 60 s that
+ *          overlap, so scratch memory is bounded (about 150 MB).
+ * Source   Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010; Rafii &
+ *          Pardo, "Music/voice separation using the similarity matrix", ISMIR 2012; Salamon & Gomez,
+ *          "Melody extraction from polyphonic music signals", IEEE TASLP 20(6), 2012.
+ * Tested   tests/audio/test_separation.c
+ */
+#ifndef BL_AUDIO_SEPARATION_H
+#define BL_AUDIO_SEPARATION_H
+
+#include "audio/clip.h"
+
+bl_status audio_separate(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err);
+
+/* Harmonic/percussive separation alone; the two sum to the input as above. */
+bl_status audio_hpss(const audio_clip *mix, audio_clip *harmonic, audio_clip *percussive, bl_error *err);
+
+/* What the recording is. The figures behind the decision are given too, so that a report can show them. */
+typedef enum audio_input_kind {
+    AUDIO_INPUT_SILENT,
+    AUDIO_INPUT_VOCAL,        /* one voice, nothing else            */
+    AUDIO_INPUT_SONG,         /* voice and instruments              */
+    AUDIO_INPUT_INSTRUMENTAL  /* instruments only                   */
+} audio_input_kind;
+
+typedef struct audio_input_evidence {
+    audio_input_kind kind;
+    float confidence;        /* 0..1                                                              */
+    float monophony;         /* share of sounding frames whose spectrum one pitch explains         */
+    float percussive;        /* share of percussive energy (HPSS)                                  */
+    float voice_modulation;  /* share of melody frames that waver or glide as a voice does         */
+    float pauses;            /* share of frames 40 dB below the loud ones: a lone voice breathes   */
+    float voice_score;       /* log odds that somebody sings                                       */
+} audio_input_evidence;
+
+bl_status   audio_judge_input(const audio_clip *clip, audio_input_evidence *out, bl_error *err);
+const char *audio_input_kind_name(audio_input_kind kind); /* "vocal", "song", "instrumental", "silent" */
+
+#endif

@@ -1,0 +1,63 @@
+/* Layers: what an .ini can name. One file in nn/layers/ is one layer type; the build lists the folder.
+ *
+ * A layer type has a table of options (name, kind, default, range, help), a `build` that registers parameters
+ * and computes the output shape, and a `forward` that emits ops. See docs/add_a_layer.md.
+ *
+ *     const nn_layer_type nn_layer_snake = {
+ *         .name = "snake", .summary = "x + sin^2(a x)/a, a per channel", .min_in = 1, .max_in = 1,
+ *         .options = options, .build = build, .forward = forward,
+ *     };
+ */
+#ifndef BL_NN_LAYER_H
+#define BL_NN_LAYER_H
+
+#include "nn/ops.h"
+#include "nn/params.h"
+
+enum { NN_LAYER_OPTIONS = 24, NN_LAYER_PARAMS = 24 };
+
+typedef enum nn_option_kind { NN_OPTION_INT, NN_OPTION_REAL, NN_OPTION_BOOL, NN_OPTION_CHOICE } nn_option_kind;
+
+typedef struct nn_layer_option {
+    const char    *name;      /* PyTorch's name: "kernel_size"               */
+    nn_option_kind kind;
+    double         fallback;  /* used when absent; NAN: the option is required */
+    double         min, max;
+    const char    *help;
+    const char    *choices;   /* CHOICE: "zeros|reflect"; value = index      */
+} nn_layer_option;
+
+typedef struct nn_layer_type nn_layer_type;
+
+typedef struct nn_layer {
+    const nn_layer_type *type;
+    char     path[96];                    /* "generator/up1": prefix of parameter names */
+    double   option[NN_LAYER_OPTIONS];    /* in the order of type->options              */
+    int      param[NN_LAYER_PARAMS];      /* indices into params, in the layer's order  */
+    int      n_params;
+    int      n_in;
+    nn_shape in_shape[NN_MAX_IN];         /* without batch: [C, T]; T = -1 when it varies */
+    nn_shape out_shape;
+    double   macs;                        /* multiply-adds per example, 0 when T varies  */
+    nn_params *params;
+} nn_layer;
+
+struct nn_layer_type {
+    const char            *name, *summary;
+    int                    min_in, max_in;
+    const nn_layer_option *options;       /* ends with name NULL */
+    bl_status (*build)(nn_layer *layer, bl_error *err);
+    nn_node  *(*forward)(nn_layer *layer, nn_tape *tape, nn_node *const *in);
+};
+
+extern const nn_layer_type *const nn_layer_types[];
+
+/* For build functions: registers layer->path + "/" + name; returns the slot in layer->param or -1. */
+int nn_layer_param(nn_layer *layer, const char *name, nn_shape shape, nn_init init, double scale, bl_error *err);
+int nn_layer_buffer(nn_layer *layer, const char *name, nn_shape shape, nn_init init, bl_error *err);
+/* For forward functions: the node of a slot. */
+nn_node *nn_layer_node(nn_layer *layer, nn_tape *tape, int slot);
+/* Option by name (asserts that the type has it). */
+double nn_layer_get(const nn_layer *layer, const char *option);
+
+#endif

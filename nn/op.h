@@ -1,0 +1,44 @@
+/* What an op is. One file in nn/ops/ is one op; the build lists the folder, so nothing else needs editing.
+ *
+ * `shape` checks inputs and attributes and sets y->shape: the only step that may fail. `forward` fills y->x.
+ * `backward` is given dy (same shape as y) and sets din[i] for each input with needs_grad, by calling ops: so
+ * gradients of gradients need no further code. A fused gradient kernel is an op of its own.
+ * `alias` set: y shares in[0]'s buffer (reshape).
+ *
+ * `examples` are run by tests/nn/test_ops.c: gradient checks of first and second order in double. Syntax, one
+ * string each: input shapes "[2,3,17] [3]", with an optional range per input "[2,3]:0.5..2" (default -1..1),
+ * then "; " and the op's attribute text, parsed by `parse` (NULL when the op has none).
+ */
+#ifndef BL_NN_OP_H
+#define BL_NN_OP_H
+
+#include "nn/tape.h"
+
+struct nn_op {
+    const char *name;
+    const char *summary;
+    int         min_in, max_in;
+    size_t      attr_size;                                   /* copied onto the tape by nn_apply      */
+    bl_status (*shape)(nn_node *y, bl_error *err);
+    void      (*forward)(nn_tape *tape, nn_node *y);
+    void      (*backward)(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **din);
+    int         alias;
+    int         first_order_only;  /* second order goes through another op; say why in the file */
+    int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
+    const char *const *examples;
+};
+
+/* All ops, in name order, NULL at the end (generated). */
+extern const nn_op *const nn_ops[];
+
+/* Runs an op: shape, buffer, forward, record. attr NULL when the op has none. */
+nn_node *nn_apply(nn_tape *tape, const nn_op *op, const void *attr, int n_in, nn_node *const *in);
+
+/* Scratch on the tape until the reset (or given back with nn_scratch_release, last in first out not needed). */
+real *nn_scratch(nn_tape *tape, int64_t n);
+void  nn_scratch_release(nn_tape *tape, real *p);
+
+/* Parallel loops pay off above this many elements. */
+enum { NN_PARALLEL_MIN = 16384 };
+
+#endif

@@ -1,0 +1,114 @@
+/* Every op as a C call. The file nn/ops/<name>.c has the details; names and meanings are PyTorch's.
+ *
+ * All return a node on the tape, or NULL with tape->err set (BL_ESHAPE: shapes do not agree, BL_EARG: an option
+ * outside its range). Inputs are borrowed until the reset. Elementwise ops broadcast as NumPy does.
+ */
+#ifndef BL_NN_OPS_H
+#define BL_NN_OPS_H
+
+#include "nn/op.h"
+
+/* ---- elementwise, two inputs, broadcasting ---- */
+nn_node *nn_add(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_sub(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_mul(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_div(nn_tape *t, nn_node *a, nn_node *b);
+
+/* ---- elementwise, one input ---- */
+nn_node *nn_affine(nn_tape *t, nn_node *x, double scale, double shift);   /* scale x + shift            */
+nn_node *nn_exp(nn_tape *t, nn_node *x);
+nn_node *nn_log(nn_tape *t, nn_node *x);
+nn_node *nn_sqrt(nn_tape *t, nn_node *x);
+nn_node *nn_square(nn_tape *t, nn_node *x);
+nn_node *nn_abs(nn_tape *t, nn_node *x);
+nn_node *nn_sin(nn_tape *t, nn_node *x);
+nn_node *nn_cos(nn_tape *t, nn_node *x);
+nn_node *nn_tanh(nn_tape *t, nn_node *x);
+nn_node *nn_sigmoid(nn_tape *t, nn_node *x);
+nn_node *nn_softplus(nn_tape *t, nn_node *x);                             /* log(1 + exp x)             */
+nn_node *nn_leaky_relu(nn_tape *t, nn_node *x, double negative_slope);    /* 0: ReLU                    */
+nn_node *nn_clamp(nn_tape *t, nn_node *x, double low, double high);       /* gradient 0 outside         */
+nn_node *nn_step(nn_tape *t, nn_node *x);                                 /* 1 where x > 0, else 0; no gradient */
+/* tanh(first half of the channels) * sigmoid(second half): [B, 2C, T] -> [B, C, T]. */
+nn_node *nn_gated_tanh(nn_tape *t, nn_node *x);
+
+/* ---- shape ---- */
+nn_node *nn_reshape(nn_tape *t, nn_node *x, nn_shape shape);              /* one dim may be -1; shares memory */
+nn_node *nn_permute(nn_tape *t, nn_node *x, const int *order);            /* order[rank]                */
+nn_node *nn_slice(nn_tape *t, nn_node *x, int dim, int64_t start, int64_t stop);
+nn_node *nn_pad(nn_tape *t, nn_node *x, int dim, int64_t before, int64_t after);  /* zeros              */
+nn_node *nn_concat(nn_tape *t, int dim, int n, nn_node *const *xs);
+nn_node *nn_broadcast_to(nn_tape *t, nn_node *x, nn_shape shape);
+/* x[..., index[t]]: reflect padding, nearest upsampling, phase shuffle. index values in 0..T-1, copied. */
+nn_node *nn_gather_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n);
+nn_node *nn_scatter_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n_out); /* its adjoint   */
+/* rows of a table [N, D] by index (float whole numbers) [..] -> [.., D]; and its adjoint. */
+nn_node *nn_embedding(nn_tape *t, nn_node *table, nn_node *index);
+nn_node *nn_embedding_grad(nn_tape *t, nn_node *dy, nn_node *index, int64_t n_rows);
+/* picks x[.., index[..]] along the last dimension: [N, C], [N] -> [N]; and its adjoint. */
+nn_node *nn_pick(nn_tape *t, nn_node *x, nn_node *index);
+nn_node *nn_pick_grad(nn_tape *t, nn_node *dy, nn_node *index, int64_t n_classes);
+
+/* ---- sums ---- */
+nn_node *nn_sum_to(nn_tape *t, nn_node *x, nn_shape shape);               /* adjoint of broadcast_to    */
+nn_node *nn_sum(nn_tape *t, nn_node *x);                                  /* to a scalar                */
+nn_node *nn_mean(nn_tape *t, nn_node *x);
+nn_node *nn_sum_dims(nn_tape *t, nn_node *x, unsigned dims_mask);         /* bit d set: dim d becomes 1 */
+nn_node *nn_mean_dims(nn_tape *t, nn_node *x, unsigned dims_mask);
+
+/* ---- products ---- */
+/* op(a) op(b), op transposes the last two dims when asked; leading dims equal, or b of rank 2. */
+nn_node *nn_matmul(nn_tape *t, nn_node *a, nn_node *b, int transpose_a, int transpose_b);
+/* x [.., in], weight [out, in], bias [out] or NULL. */
+nn_node *nn_linear(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias);
+
+/* ---- convolutions: options with 0 for stride, dilation, groups mean 1 ---- */
+typedef struct nn_conv1d_opt {
+    int     stride, dilation, groups, pad_left, pad_right;
+    int64_t length; /* conv_transpose1d: T of the output (0: smallest); conv1d_weight_grad: kernel size */
+} nn_conv1d_opt;
+/* y[b,o,t] = bias[o] + sum_ik weight[o,i,k] x[b, i + I group(o), t stride + k dilation - pad_left]. */
+nn_node *nn_conv1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv1d_opt opt);
+/* Its adjoint in x: weight [in_channels, out_channels/groups, K] as torch's ConvTranspose1d. */
+nn_node *nn_conv_transpose1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv1d_opt opt);
+/* Its adjoint in weight: x [B, I, T], dy [B, O, T_out] -> [O, I/groups, K]. */
+nn_node *nn_conv1d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv1d_opt opt);
+
+/* ---- sequences ---- */
+/* One direction, one layer. x [B, T, I], weight_ih [4H, I], weight_hh [4H, H], bias [4H] (gate order i, f, g, o as
+ * torch), h0, c0 zero. reverse: runs from the end. -> [B, T, H]. */
+nn_node *nn_lstm(nn_tape *t, nn_node *x, nn_node *weight_ih, nn_node *weight_hh, nn_node *bias, int reverse);
+
+/* ---- normalisation and probability ---- */
+nn_node *nn_softmax(nn_tape *t, nn_node *x);      /* over the last dim */
+nn_node *nn_log_softmax(nn_tape *t, nn_node *x);
+nn_node *nn_dropout(nn_tape *t, nn_node *x, double p);   /* when tape->training; uses tape->rng */
+/* Shift by -n..n samples, edges reflected; one shift per example. Source: Donahue et al., WaveGAN, 2019. */
+nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n);
+
+/* ---- signals ---- */
+/* Linear interpolation from frames to samples: [B, C, T] -> [B, C, T*factor]; and its adjoint. */
+nn_node *nn_upsample_linear(nn_tape *t, nn_node *x, int factor);
+nn_node *nn_upsample_linear_grad(nn_tape *t, nn_node *dy, int factor);
+/* STFT of x [B, T], centred with zeros, periodic Hann of win_length: -> [B, 2, F, n_frames] (re, im); and its adjoint. */
+typedef struct nn_stft_opt { int n_fft, hop_length, win_length; } nn_stft_opt;
+nn_node *nn_stft(nn_tape *t, nn_node *x, nn_stft_opt opt);
+nn_node *nn_stft_adjoint(nn_tape *t, nn_node *spectrum, nn_stft_opt opt, int64_t n_samples);
+/* sqrt(re^2 + im^2 + eps) -> [B, F, n_frames]. */
+nn_node *nn_stft_magnitude(nn_tape *t, nn_node *x, nn_stft_opt opt, double eps);
+/* Oscillator bank. amplitude [B, H, T/hop + 1] at frame times, f0_hz [B] (constant per example), -> [B, T]:
+ *     y[b,n] = sum_h a_h(n) sin(2 pi h f_h n / sample_rate + phase_h),  a_h linear between frames,
+ * f_h = f0 sqrt(1 + inharmonicity h^2); partials above 0.45 sample_rate are silent. Differentiable in amplitude. */
+typedef struct nn_harmonic_opt { int hop_length, sample_rate; int64_t start_sample; } nn_harmonic_opt;
+
+/* ---- losses (means over all elements) ---- */
+nn_node *nn_l1_loss(nn_tape *t, nn_node *x, nn_node *y);
+nn_node *nn_mse_loss(nn_tape *t, nn_node *x, nn_node *y);
+nn_node *nn_cross_entropy(nn_tape *t, nn_node *logits, nn_node *target_index);       /* [N, C], [N]          */
+nn_node *nn_bce_with_logits(nn_tape *t, nn_node *logits, nn_node *target);
+/* Mean over resolutions of spectral convergence + mean |log difference|; x, y [B, T]. Source: Yamamoto et al. 2020. */
+nn_node *nn_multi_resolution_stft_loss(nn_tape *t, nn_node *x, nn_node *y, int n, const nn_stft_opt *resolutions);
+/* mean over examples of (|d critic(x) / d x| - 1)^2, to second order. critic: [B, 1] from x. Source: Gulrajani et al. 2017. */
+nn_node *nn_gradient_penalty(nn_tape *t, nn_node *score, nn_node *x);
+
+#endif
