@@ -99,8 +99,10 @@ typedef struct audio_features {
 /* As in librosa, onset[t] is the rise between the frames n_fft/(2*hop_length) + 1 earlier and the one after
  * it (its center compensation), so a peak of onset lies at the attack and not before it.
  *
- * Errors   _new: BL_EARG (names the value), BL_ENOMEM. Contrast needs sample_rate > 12800 (its band edges are
- *          200 * 2^0..6 Hz): with a lower rate the bands above half of it are 0.
+ * Unlike librosa's, spectral contrast works at any rate: its bands (edges 200 * 2^0..6 Hz) that lie above
+ * sample_rate/2, or hold no bin, are 0. onset_strength uses the configured mel bands.
+ *
+ * Errors   _new: BL_EARG (names the value), BL_ENOMEM.
  *          _run: BL_EARG when n_samples < 1, BL_ENOMEM; then out is zeroed.
  * Memory   _new returns a plan; release with _free. _run fills out, overwriting it (release an old one first).
  * Cost     one FFT per frame; 60 s at 44100 Hz take well below a second. */
@@ -118,12 +120,13 @@ double audio_spectral_bandwidth(const float *magnitude, int n_bins, double bin_h
 double audio_spectral_rolloff(const float *magnitude, int n_bins, double bin_hz, double roll_percent);
 double audio_spectral_flatness(const float *magnitude, int n_bins);
 
-/* Frame t of n_fft samples centred on t*hop_length, as librosa.feature.rms and zero_crossing_rate. */
+/* Of the frame_length samples around sample `center`, as librosa.feature.rms and zero_crossing_rate. */
 double audio_frame_rms(const float *x, int64_t n_samples, int64_t center, int frame_length);
 double audio_frame_zcr(const float *x, int64_t n_samples, int64_t center, int frame_length);
 
-/* Peaks and valleys of AUDIO_CONTRAST_BANDS octave bands of one frame, as magnitudes, before the step to dB. */
-void audio_spectral_contrast_bands(const float *magnitude, int n_bins, double bin_hz,
+/* Peaks and valleys of AUDIO_CONTRAST_BANDS octave bands of one frame (means of the largest and smallest 2 %),
+ * as magnitudes, before the step to dB; -1 for a band without bins. scratch [n_bins]. */
+void audio_spectral_contrast_bands(const float *magnitude, int n_bins, double bin_hz, float *scratch,
                                    float peak[AUDIO_CONTRAST_BANDS], float valley[AUDIO_CONTRAST_BANDS]);
 
 /* mel_db [n_mels, T] -> out [T]; shift is n_fft/(2*hop_length) for librosa's onset_strength. */

@@ -78,7 +78,7 @@ typedef struct data_skipped {
 typedef struct data_dataset_options {
     double validation;        /* share of validation songs; 0 means 0.15, negative none            */
     int    max_cache_mb;      /* decoded audio kept in memory; 0 means 256                         */
-    double max_file_s;        /* longer files are read up to here; 0 means 1200                    */
+    double max_file_s;        /* longer files are skipped; 0 means 1800                            */
     int    no_headers;        /* do not look at the files' headers at open                         */
     void (*on_skip)(void *user, const char *path, const char *reason); /* may be NULL              */
     void  *user;

@@ -5,8 +5,8 @@
  *
  *     data_instrument_find("alto_sax")       -> saxophone      aliases; underscores, dashes, capitals
  *     data_instrument_find("Guitar 2")       -> electric guitar   and trailing numbers are no difference
- *     data_instrument_find("guittar")        -> -1
- *     data_instrument_parse("guittar", &err) -> -1, err: unknown instrument "guittar"; did you mean "guitar"?
+ *     data_instrument_find("pianoo")         -> -1
+ *     data_instrument_parse("pianoo", &err)  -> -1, err: unknown instrument "pianoo"; did you mean "piano"?
  */
 #ifndef BL_DATA_INSTRUMENTS_H
 #define BL_DATA_INSTRUMENTS_H
@@ -30,7 +30,6 @@ typedef struct data_instrument {
     int         is_pitched;            /* 0: drums and percussion, whose pitch is a GM drum key */
     int         lowest, highest;       /* usual range, MIDI numbers (GM keys for drums)         */
     int         program;               /* typical General MIDI program 0..127                   */
-    int         first_program, last_program; /* programs that mean this instrument; -1, -1 none */
 } data_instrument;
 
 int                    data_instrument_count(void);

@@ -20,7 +20,7 @@ typedef struct music_note {
 
 typedef struct music_track {
     char        name[64];    /* an instrument name of DESIGN ("electric guitar") where known      */
-    int         program;     /* General MIDI program 0..127                                       */
+    int         program;     /* General MIDI program 0..127; of a drum track its kit (0 standard, 40 brushes) */
     int         is_drums;    /* channel 10                                                        */
     music_note *notes;       /* sorted by onset, then pitch                                       */
     int         n_notes, capacity;

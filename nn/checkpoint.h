@@ -1,8 +1,8 @@
 /* Checkpoints: HDF5 files any HDF5 tool can read. A group per network, a dataset per parameter named by
  * its layer path ("generator/3/weight"), optimiser state beside it ("optimizer/generator/3/weight/m"),
  * and attributes of the root: format version, kind, the whole config text, step, seed, class names.
- * Carries a checksum over names, shapes, types and bytes. Written to a temporary file, synced, renamed:
- * an interrupted write never harms the last good file.
+ * Carries a checksum over all its bytes. Written to a temporary file, synced, renamed: an interrupted write
+ * never harms the last good file. The same content gives the same bytes. Layout: docs/checkpoints.md.
  *
  *     nn_checkpoint *c = nn_checkpoint_create("out/segmenter.h5", "segmenter", &err);
  *     nn_checkpoint_put(c, "kmeans/centroids", NN_F32, 2, (int64_t[]){ k, d }, centroids, &err);
@@ -19,8 +19,10 @@
  *          the file has and what was expected (-1 in dims: any size). Lengths are checked before anything
  *          is allocated. After the first failure of a create/put chain every further call does nothing,
  *          so only commit needs a look.
- * Memory   _get and _get_text return malloc'ed memory; release with free.
+ * Memory   A checkpoint being written is held in memory until commit. put copies; nothing needs to live on.
+ *          _get and _get_text return malloc'ed memory; release with free.
  * Threads  HDF5 is not concurrent: one thread at a time.
+ * Tested   tests/nn/test_checkpoint.c, with damaged and truncated files among others.
  */
 #ifndef BL_NN_CHECKPOINT_H
 #define BL_NN_CHECKPOINT_H
@@ -45,6 +47,7 @@ nn_checkpoint *nn_checkpoint_open(const char *path, const char *kind, bl_error *
 void        nn_checkpoint_free(nn_checkpoint *c);
 const char *nn_checkpoint_kind(const nn_checkpoint *c);
 const char *nn_checkpoint_path(const nn_checkpoint *c);
+/* A dataset or an attribute of this name. */
 int         nn_checkpoint_has(const nn_checkpoint *c, const char *name);
 void *nn_checkpoint_get(const nn_checkpoint *c, const char *name, nn_dtype type, int rank, const int64_t *dims,
                         int64_t *got_dims, bl_error *err);

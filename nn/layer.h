@@ -14,7 +14,7 @@
 #include "nn/ops.h"
 #include "nn/params.h"
 
-enum { NN_LAYER_OPTIONS = 24, NN_LAYER_PARAMS = 24 };
+enum { NN_LAYER_OPTIONS = 24, NN_LAYER_PARAMS = 400 };
 
 typedef enum nn_option_kind { NN_OPTION_INT, NN_OPTION_REAL, NN_OPTION_BOOL, NN_OPTION_CHOICE } nn_option_kind;
 
@@ -24,7 +24,8 @@ typedef struct nn_layer_option {
     double         fallback;  /* used when absent; NAN: the option is required */
     double         min, max;
     const char    *help;
-    const char    *choices;   /* CHOICE: "zeros|reflect"; value = index      */
+    const char    *choices;   /* CHOICE: "zeros|reflect"; value = index. INT: words allowed beside
+                                 numbers ("same|causal"); value = -1 - index */
 } nn_layer_option;
 
 typedef struct nn_layer_type nn_layer_type;
@@ -59,5 +60,43 @@ int nn_layer_buffer(nn_layer *layer, const char *name, nn_shape shape, nn_init i
 nn_node *nn_layer_node(nn_layer *layer, nn_tape *tape, int slot);
 /* Option by name (asserts that the type has it). */
 double nn_layer_get(const nn_layer *layer, const char *option);
+/* The same as a whole number. */
+int64_t nn_layer_int(const nn_layer *layer, const char *option);
+
+/* ---- building blocks that several layers share ---- */
+
+/* torch's default of Linear and Conv: uniform within 1/sqrt(fan_in) (kaiming_uniform with a = sqrt 5). */
+double nn_kaiming_bound(int64_t fan_in);
+
+/* A convolution inside a layer: its weight (plain, or weight_g and weight_v), bias and options. The slots of its
+ * parameters follow each other, weight (or weight_g, weight_v) first, bias last. Names are `name` + "weight", ... */
+enum { NN_PADDING_SAME = -1, NN_PADDING_CAUSAL = -2 };
+#define NN_PADDING_CHOICES "same|causal"
+typedef struct nn_conv_spec {
+    int64_t in_channels, out_channels, kernel_size, stride, dilation, groups, padding;
+    int     bias, weight_norm;
+} nn_conv_spec;
+
+/* Registers the parameters; the first slot, or -1 and err. */
+int nn_conv_params(nn_layer *layer, const char *name, const nn_conv_spec *spec, bl_error *err);
+/* x [B, in_channels, T] -> [B, out_channels, nn_conv_length(spec, T)], parameters from `slot` on. */
+nn_node *nn_conv_run(nn_layer *layer, nn_tape *tape, int slot, const nn_conv_spec *spec, nn_node *x);
+/* Slots that a convolution takes. */
+int nn_conv_slots(const nn_conv_spec *spec);
+/* Samples put before and behind T samples. `same`: ceil(T / stride) come out, the odd zero goes behind
+ * (TensorFlow's rule, torch's at stride 1); `causal`: all of it before. */
+void nn_conv_pads(const nn_conv_spec *spec, int64_t n_samples, int64_t *left, int64_t *right);
+/* T of the output; -1 for -1, 0 or less when the input is too short. */
+int64_t nn_conv_length(const nn_conv_spec *spec, int64_t n_samples);
+/* weight_g weight_v / |weight_v|, the norm over all dims but the first. */
+nn_node *nn_weight_norm(nn_tape *tape, nn_node *g, nn_node *v);
+
+/* [B, C] -> [B, C, 1]; other ranks as they are. */
+nn_node *nn_as_sequence(nn_tape *tape, nn_node *x);
+
+/* For build functions: input i must be [channels, T]. */
+bl_status nn_expect_sequence(const nn_layer *layer, int i, bl_error *err);
+/* A build function: output like the first input, no parameters (activations). */
+bl_status nn_build_same(nn_layer *layer, bl_error *err);
 
 #endif

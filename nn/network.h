@@ -44,6 +44,10 @@ nn_node *nn_network_run(nn_network *net, nn_tape *tape, nn_node *const *inputs, 
 /* The output of any layer by key, of the last run while recording (feature matching); NULL when there is none. */
 nn_node *nn_network_value(const nn_network *net, const char *key);
 
+/* The layer of a key (its parameters, its options); NULL when there is none. Of a repeated layer "key/0", "key/1"...,
+ * the last one by "key" alone. */
+nn_layer *nn_network_layer(const nn_network *net, const char *key);
+
 /* Table: layer, output shape, parameters, MFLOP. */
 void nn_network_print(const nn_network *net, FILE *out);
 

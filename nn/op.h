@@ -1,7 +1,7 @@
 /* What an op is. One file in nn/ops/ is one op; the build lists the folder, so nothing else needs editing.
  *
  * `shape` checks inputs and attributes and sets y->shape: the only step that may fail. `forward` fills y->x.
- * `backward` is given dy (same shape as y) and sets din[i] for each input with needs_grad, by calling ops: so
+ * `backward` is given dy (same shape as y) and sets din[i] for each input that nn_wants_grad, by calling ops: so
  * gradients of gradients need no further code. A fused gradient kernel is an op of its own.
  * `alias` set: y shares in[0]'s buffer (reshape).
  *
@@ -33,6 +33,10 @@ extern const nn_op *const nn_ops[];
 
 /* Runs an op: shape, buffer, forward, record. attr NULL when the op has none. */
 nn_node *nn_apply(nn_tape *tape, const nn_op *op, const void *attr, int n_in, nn_node *const *in);
+
+/* For backward rules: is the gradient of this input needed in the sweep under way? (Cheaper than needs_grad: a gradient
+ * penalty asks for d score / d x only, and no weight gradient should be computed for it.) */
+int nn_wants_grad(const nn_tape *tape, const nn_node *in);
 
 /* Scratch on the tape until the reset (or given back with nn_scratch_release, last in first out not needed). */
 real *nn_scratch(nn_tape *tape, int64_t n);

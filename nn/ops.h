@@ -96,10 +96,11 @@ nn_node *nn_stft(nn_tape *t, nn_node *x, nn_stft_opt opt);
 nn_node *nn_stft_adjoint(nn_tape *t, nn_node *spectrum, nn_stft_opt opt, int64_t n_samples);
 /* sqrt(re^2 + im^2 + eps) -> [B, F, n_frames]. */
 nn_node *nn_stft_magnitude(nn_tape *t, nn_node *x, nn_stft_opt opt, double eps);
-/* Oscillator bank. amplitude [B, H, T/hop + 1] at frame times, f0_hz [B] (constant per example), -> [B, T]:
- *     y[b,n] = sum_h a_h(n) sin(2 pi h f_h n / sample_rate + phase_h),  a_h linear between frames,
- * f_h = f0 sqrt(1 + inharmonicity h^2); partials above 0.45 sample_rate are silent. Differentiable in amplitude. */
-typedef struct nn_harmonic_opt { int hop_length, sample_rate; int64_t start_sample; } nn_harmonic_opt;
+/* Oscillator bank at a pitch: amplitude [B, H, J + 1] at frame borders, f0_hz [B, J], stiffness [B] -> [B, J hop_length]. */
+typedef struct nn_harmonic_opt { int hop_length, sample_rate; } nn_harmonic_opt;
+nn_node *nn_harmonic(nn_tape *t, nn_node *amplitude, nn_node *f0_hz, nn_node *stiffness, nn_harmonic_opt opt);
+/* A bank of signals [K, L] weighted by envelopes [B, K, J + 1], each example from its own offset [B] -> [B, J hop_length]. */
+nn_node *nn_band_mix(nn_tape *t, nn_node *amplitude, nn_node *bank, nn_node *offset, int hop_length);
 
 /* ---- losses (means over all elements) ---- */
 nn_node *nn_l1_loss(nn_tape *t, nn_node *x, nn_node *y);

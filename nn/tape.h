@@ -51,12 +51,11 @@ typedef struct nn_node {
     struct nn_node *in[NN_MAX_IN];
     int             n_in;
     int             needs_grad;
-    int             keep;       /* value survives nn_backward and scopes                      */
+    int             keep;       /* not 0: the value survives nn_backward and scopes           */
     real           *grad_sink;  /* parameters: where nn_backward adds the gradient            */
     int64_t         index;      /* place on the tape                                          */
     nn_buffer      *buffer;     /* NULL when x is borrowed                                    */
     struct nn_node *previous;   /* the node made before this one                              */
-    struct nn_node *grad;       /* used during nn_grad / nn_backward only                     */
 } nn_node;
 
 struct nn_tape {
@@ -68,6 +67,8 @@ struct nn_tape {
     nn_node *last;
     int64_t  n_nodes;
     struct nn_tape_memory *memory;
+    const unsigned char *wanted; /* of the sweep under way, by node index */
+    int64_t  n_wanted;
 };
 
 nn_tape *nn_tape_new(bl_error *err);

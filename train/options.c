@@ -9,6 +9,8 @@
 
 enum { THREADS_MAX = 1024 };
 
+static const int64_t not_given = INT64_MIN;
+
 static int wrong_range(const bl_cli_program *p, const char *name, int64_t got, const char *expected)
 {
     fprintf(stderr, "%s: --%s: expected %s, got %lld; see %s --help\n", p->name, name, expected, (long long)got,
@@ -35,7 +37,7 @@ static int load_config(const bl_cli_program *p, train_options *opt)
 
 static int check_ranges(const bl_cli_program *p, const train_options *opt, int64_t steps, int64_t seed, int64_t threads)
 {
-    if (steps != -1 && steps < 1)
+    if (steps != not_given && steps < 1)
         return wrong_range(p, "steps", steps, "a number of at least 1");
     if (opt->seed_given && seed < 0)
         return wrong_range(p, "seed", seed, "a number of at least 0");
@@ -73,11 +75,10 @@ int train_options_parse(const bl_cli_program *program, int argc, char **argv, tr
     bl_cli_program p = *program;
     const char *positional[1] = { NULL };
     int n_positional = 0;
-    int64_t seed = -1, threads = 0;
+    int64_t seed = not_given, steps = not_given, threads = 0;
 
     memset(opt, 0, sizeof *opt);
     opt->out_dir = "checkpoints";
-    opt->steps = -1;
     p.usage = "[options] --config FILE DATASET_DIR";
     p.min_positional = p.max_positional = 1;
 
@@ -85,7 +86,7 @@ int train_options_parse(const bl_cli_program *program, int argc, char **argv, tr
         { "config", 0, BL_CLI_TEXT, &opt->config_path, "FILE", "settings (.ini); without it every key has its default" },
         { "out", 'o', BL_CLI_TEXT, &opt->out_dir, "DIR", "folder for checkpoints and logs (default: checkpoints)" },
         { "set", 0, BL_CLI_LIST, &opt->sets, "SECTION.KEY=VALUE", "overrides a key of the config; may be repeated" },
-        { "steps", 0, BL_CLI_INT, &opt->steps, "N", "how much to train (default: what the config says)" },
+        { "steps", 0, BL_CLI_INT, &steps, "N", "how much to train (default: what the config says)" },
         { "resume", 0, BL_CLI_FLAG, &opt->resume, NULL, "go on from what --out holds" },
         { "seed", 0, BL_CLI_INT, &seed, "N", "same seed, same result (default: [train] seed, else 1)" },
         { "threads", 0, BL_CLI_INT, &threads, "N", "threads to use; never changes a result (default: all cores)" },
@@ -97,8 +98,9 @@ int train_options_parse(const bl_cli_program *program, int argc, char **argv, tr
     if (rc >= 0)
         return rc;
     opt->dataset_dir = positional[0];
-    opt->seed_given = seed != -1;
-    rc = check_ranges(&p, opt, opt->steps, seed, threads);
+    opt->seed_given = seed != not_given;
+    opt->steps = steps == not_given ? -1 : steps;
+    rc = check_ranges(&p, opt, steps, seed, threads);
     if (rc < 0)
         rc = prepare(&p, opt, seed, threads);
     if (rc >= 0)

@@ -1,0 +1,45 @@
+#include "audio/clip.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bl_status audio_clip_new(audio_clip *clip, int n_channels, int64_t n_samples, int sample_rate, bl_error *err)
+{
+    *clip = (audio_clip){ 0 };
+    if (n_channels < 1 || n_samples < 0 || sample_rate < 1)
+        return bl_fail(err, BL_EARG, "clip: expected at least 1 channel, 0 samples and 1 Hz, got %d, %lld and %d",
+                       n_channels, (long long)n_samples, sample_rate);
+    if (n_samples > INT64_MAX / (int64_t)sizeof(float) / n_channels)
+        return bl_fail(err, BL_ENOMEM, "clip: no memory for %lld samples of %d channels", (long long)n_samples, n_channels);
+    const size_t n = (size_t)n_samples * (size_t)n_channels;
+    clip->samples = calloc(n ? n : 1, sizeof *clip->samples);
+    if (!clip->samples)
+        return bl_fail(err, BL_ENOMEM, "clip: no memory for %lld samples of %d channels", (long long)n_samples, n_channels);
+    clip->n_samples = n_samples;
+    clip->n_channels = n_channels;
+    clip->sample_rate = sample_rate;
+    return BL_OK;
+}
+
+void audio_clip_free(audio_clip *clip)
+{
+    if (!clip)
+        return;
+    free(clip->samples);
+    *clip = (audio_clip){ 0 };
+}
+
+void audio_clip_mono(const audio_clip *clip, float *out)
+{
+    if (clip->n_channels == 1) {
+        memcpy(out, clip->samples, sizeof *out * (size_t)clip->n_samples);
+        return;
+    }
+    const double scale = 1.0 / clip->n_channels;
+    for (int64_t i = 0; i < clip->n_samples; i++) {
+        double sum = 0;
+        for (int c = 0; c < clip->n_channels; c++)
+            sum += (double)clip->samples[c * clip->n_samples + i];
+        out[i] = (float)(sum * scale);
+    }
+}

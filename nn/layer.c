@@ -1,0 +1,207 @@
+/* Parameters, options and the shared building blocks of layers. */
+#include "nn/layer.h"
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int add_slot(nn_layer *l, int index)
+{
+    if (index < 0)
+        return -1;
+    l->param[l->n_params] = index;
+    return l->n_params++;
+}
+
+static int parameter_name(const nn_layer *l, const char *name, char out[112], bl_error *err)
+{
+    if (l->n_params == NN_LAYER_PARAMS) {
+        bl_fail(err, BL_EARG, "more than %d parameters in one layer", NN_LAYER_PARAMS);
+        return 0;
+    }
+    if (snprintf(out, 112, "%s/%s", l->path, name) >= 112) {
+        bl_fail(err, BL_EARG, "the parameter name %s/%s is longer than 111 characters", l->path, name);
+        return 0;
+    }
+    return 1;
+}
+
+int nn_layer_param(nn_layer *l, const char *name, nn_shape shape, nn_init init, double scale, bl_error *err)
+{
+    char full[112];
+    return parameter_name(l, name, full, err) ? add_slot(l, nn_params_add(l->params, full, shape, init, scale, err)) : -1;
+}
+
+int nn_layer_buffer(nn_layer *l, const char *name, nn_shape shape, nn_init init, bl_error *err)
+{
+    char full[112];
+    return parameter_name(l, name, full, err) ? add_slot(l, nn_params_add_buffer(l->params, full, shape, init, err)) : -1;
+}
+
+nn_node *nn_layer_node(nn_layer *l, nn_tape *t, int slot)
+{
+    BL_ASSERT(slot >= 0 && slot < l->n_params);
+    return nn_param_node(t, l->params, l->param[slot]);
+}
+
+double nn_layer_get(const nn_layer *l, const char *option)
+{
+    int i = 0;
+    while (l->type->options[i].name && strcmp(l->type->options[i].name, option))
+        i++;
+    BL_ASSERT(l->type->options[i].name);
+    return l->option[i];
+}
+
+int64_t nn_layer_int(const nn_layer *l, const char *option)
+{
+    return (int64_t)nn_layer_get(l, option);
+}
+
+double nn_kaiming_bound(int64_t fan_in)
+{
+    return fan_in > 0 ? 1 / sqrt((double)fan_in) : 0;
+}
+
+/* ---- convolutions ---- */
+
+int nn_conv_slots(const nn_conv_spec *s)
+{
+    return 1 + (s->weight_norm != 0) + (s->bias != 0);
+}
+
+int nn_conv_params(nn_layer *l, const char *name, const nn_conv_spec *s, bl_error *err)
+{
+    char full[64];
+    if (s->in_channels % s->groups || s->out_channels % s->groups) {
+        bl_fail(err, BL_EARG, "groups=%lld divides not both the %lld input and %lld output channels",
+                (long long)s->groups, (long long)s->in_channels, (long long)s->out_channels);
+        return -1;
+    }
+    const int64_t per_group = s->in_channels / s->groups, fan_in = per_group * s->kernel_size;
+    const nn_shape weight = { 3, { s->out_channels, per_group, s->kernel_size } };
+    const double bound = nn_kaiming_bound(fan_in);
+    int slot;
+    if (s->weight_norm) {
+        /* |v| of a fresh kernel is bound * sqrt(fan_in / 3) but for a few percent: the layer starts as a plain one. */
+        snprintf(full, sizeof full, "%sweight_g", name);
+        slot = nn_layer_param(l, full, (nn_shape){ 3, { s->out_channels, 1, 1 } }, NN_INIT_CONSTANT,
+                              bound * sqrt((double)fan_in / 3), err);
+        snprintf(full, sizeof full, "%sweight_v", name);
+        if (slot < 0 || nn_layer_param(l, full, weight, NN_INIT_UNIFORM, bound, err) < 0)
+            return -1;
+    } else {
+        snprintf(full, sizeof full, "%sweight", name);
+        if ((slot = nn_layer_param(l, full, weight, NN_INIT_UNIFORM, bound, err)) < 0)
+            return -1;
+    }
+    snprintf(full, sizeof full, "%sbias", name);
+    if (s->bias && nn_layer_param(l, full, (nn_shape){ 1, { s->out_channels } }, NN_INIT_UNIFORM, bound, err) < 0)
+        return -1;
+    return slot;
+}
+
+void nn_conv_pads(const nn_conv_spec *s, int64_t n, int64_t *left, int64_t *right)
+{
+    const int64_t reach = s->dilation * (s->kernel_size - 1);
+    if (s->padding == NN_PADDING_CAUSAL) {
+        *left = reach;
+        *right = 0;
+    } else if (s->padding == NN_PADDING_SAME) {
+        const int64_t n_out = (n + s->stride - 1) / s->stride;
+        const int64_t needed = (n_out - 1) * s->stride + reach + 1 - n, total = needed > 0 ? needed : 0;
+        *left = total / 2;
+        *right = total - total / 2;
+    } else {
+        *left = *right = s->padding;
+    }
+}
+
+int64_t nn_conv_length(const nn_conv_spec *s, int64_t n)
+{
+    int64_t left, right;
+    if (n < 0)
+        return -1;
+    nn_conv_pads(s, n, &left, &right);
+    const int64_t room = n + left + right - s->dilation * (s->kernel_size - 1) - 1;
+    return room < 0 ? 0 : room / s->stride + 1;
+}
+
+nn_node *nn_weight_norm(nn_tape *t, nn_node *g, nn_node *v)
+{
+    if (t->err.code)
+        return NULL;
+    unsigned rest = 0;
+    for (int d = 1; d < v->shape.rank; d++)
+        rest |= 1u << d;
+    return nn_mul(t, v, nn_div(t, g, nn_sqrt(t, nn_sum_dims(t, nn_square(t, v), rest))));
+}
+
+nn_node *nn_conv_run(nn_layer *l, nn_tape *t, int slot, const nn_conv_spec *s, nn_node *x)
+{
+    int64_t left, right;
+    if (t->err.code)
+        return NULL;
+    nn_node *weight = nn_layer_node(l, t, slot);
+    if (s->weight_norm)
+        weight = nn_weight_norm(t, weight, nn_layer_node(l, t, slot + 1));
+    nn_node *bias = s->bias ? nn_layer_node(l, t, slot + 1 + (s->weight_norm != 0)) : NULL;
+    nn_conv_pads(s, x->shape.dim[2], &left, &right);
+    return nn_conv1d(t, x, weight, bias, (nn_conv1d_opt){ .stride = (int)s->stride, .dilation = (int)s->dilation,
+                     .groups = (int)s->groups, .pad_left = (int)left, .pad_right = (int)right });
+}
+
+nn_node *nn_as_sequence(nn_tape *t, nn_node *x)
+{
+    if (t->err.code || x->shape.rank != 2)
+        return t->err.code ? NULL : x;
+    return nn_reshape(t, x, (nn_shape){ 3, { x->shape.dim[0], x->shape.dim[1], 1 } });
+}
+
+bl_status nn_expect_sequence(const nn_layer *l, int i, bl_error *err)
+{
+    char text[96];
+    if (l->in_shape[i].rank == 2)
+        return BL_OK;
+    return bl_fail(err, BL_ESHAPE, "expects an input of [channels, T], got %s", nn_shape_str(&l->in_shape[i], text));
+}
+
+bl_status nn_build_same(nn_layer *l, bl_error *err)
+{
+    (void)err;
+    l->out_shape = l->in_shape[0];
+    return BL_OK;
+}
+
+/* ---- the catalogue ---- */
+
+void nn_layers_print(FILE *out)
+{
+    for (const nn_layer_type *const *type = nn_layer_types; *type; type++) {
+        fprintf(out, "%s\n    %s\n", (*type)->name, (*type)->summary);
+        for (const nn_layer_option *o = (*type)->options; o && o->name; o++) {
+            char fallback[48] = "required";
+            const double value = o->fallback;
+            if (!isnan(value)) {
+                const char *word = o->choices;
+                int skip = o->kind == NN_OPTION_CHOICE ? (int)value : value < 0 && o->choices ? -1 - (int)value : -1;
+                while (skip > 0 && word && (word = strchr(word, '|')) != NULL) {
+                    word++;
+                    skip--;
+                }
+                if (skip == 0 && word)
+                    snprintf(fallback, sizeof fallback, "%.*s", (int)strcspn(word, "|"), word);
+                else if (o->kind == NN_OPTION_BOOL)
+                    snprintf(fallback, sizeof fallback, "%s", value != 0 ? "true" : "false");
+                else
+                    snprintf(fallback, sizeof fallback, "%g", value);
+            }
+            fprintf(out, "    %-16s %-10s %s", o->name, fallback, o->help);
+            if (o->choices)
+                fprintf(out, o->kind == NN_OPTION_INT ? " (or %s)" : " (%s)", o->choices);
+            fputc('\n', out);
+        }
+        fputc('\n', out);
+    }
+}

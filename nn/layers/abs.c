@@ -1,0 +1,20 @@
+/* nn/layers/abs.c - absolute value.
+ *
+ * Shapes   any -> the same.
+ */
+#include "nn/layer.h"
+
+static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
+{
+    (void)l;
+    return nn_abs(t, in[0]);
+}
+
+const nn_layer_type nn_layer_abs = {
+    .name = "abs",
+    .summary = "absolute value",
+    .min_in = 1,
+    .max_in = 1,
+    .build = nn_build_same,
+    .forward = forward,
+};

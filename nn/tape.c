@@ -1,0 +1,560 @@
+/* The tape: nodes in one arena, buffers recycled by size class in another. */
+#include "nn/ops.h"
+#include "nn/params.h"
+
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Buffers are counted because views (reshape, detach) share them: the count says when one is free again. */
+struct nn_buffer {
+    real      *data;
+    int        size_class, n_users;
+    nn_buffer *next_free;
+};
+
+enum { N_CLASSES = 4 * 64 };
+
+struct nn_tape_memory {
+    bl_arena   nodes, values;
+    nn_buffer *free_list[N_CLASSES];
+    size_t     in_use_bytes, peak_bytes;
+};
+
+/* ---- buffers ---- */
+
+/* Four classes per power of two, so that at most a quarter of a block is wasted. */
+static int class_of(size_t n_bytes, size_t *rounded)
+{
+    size_t base = 64;
+    int c = 0;
+    while (base * 2 <= n_bytes) {
+        base *= 2;
+        c += 4;
+    }
+    size_t size = base;
+    while (size < n_bytes) {
+        size += base / 4;
+        c++;
+    }
+    *rounded = size;
+    return c;
+}
+
+static nn_buffer *buffer_new(nn_tape *t, int64_t n)
+{
+    struct nn_tape_memory *m = t->memory;
+    size_t size;
+    const int c = class_of((size_t)(n > 0 ? n : 1) * sizeof(real), &size);
+    nn_buffer *b = m->free_list[c];
+    if (b) {
+        m->free_list[c] = b->next_free;
+    } else {
+        b = bl_arena_alloc(&m->nodes, sizeof *b);
+        real *data = b ? bl_arena_alloc(&m->values, size) : NULL;
+        if (!data) {
+            bl_fail(&t->err, BL_ENOMEM, "no memory for a tensor of %lld elements (%zu MB on the tape)", (long long)n,
+                    m->in_use_bytes >> 20);
+            return NULL;
+        }
+        b->data = data;
+        b->size_class = c;
+    }
+    b->n_users = 1;
+    b->next_free = NULL;
+    m->in_use_bytes += size;
+    if (m->in_use_bytes > m->peak_bytes)
+        m->peak_bytes = m->in_use_bytes;
+    return b;
+}
+
+static void buffer_release(nn_tape *t, nn_buffer *b)
+{
+    if (--b->n_users > 0)
+        return;
+    size_t base = (size_t)64 << (b->size_class / 4);
+    t->memory->in_use_bytes -= base + base / 4 * (size_t)(b->size_class % 4);
+    b->next_free = t->memory->free_list[b->size_class];
+    t->memory->free_list[b->size_class] = b;
+}
+
+static void node_release(nn_tape *t, nn_node *n)
+{
+    if (n->buffer) {
+        buffer_release(t, n->buffer);
+        n->buffer = NULL;
+        n->x = NULL;
+    }
+}
+
+/* Scratch hides its buffer in front of the data: 64 bytes keep the alignment. */
+real *nn_scratch(nn_tape *t, int64_t n)
+{
+    nn_buffer *b = buffer_new(t, n + (int64_t)(64 / sizeof(real)));
+    if (!b)
+        return NULL;
+    memcpy(b->data, &b, sizeof b);
+    return b->data + 64 / sizeof(real);
+}
+
+void nn_scratch_release(nn_tape *t, real *p)
+{
+    nn_buffer *b;
+    if (!p)
+        return;
+    memcpy(&b, p - 64 / sizeof(real), sizeof b);
+    buffer_release(t, b);
+}
+
+/* ---- the tape ---- */
+
+nn_tape *nn_tape_new(bl_error *err)
+{
+    nn_tape *t = calloc(1, sizeof *t);
+    if (!t || !(t->memory = calloc(1, sizeof *t->memory))) {
+        bl_fail(err, BL_ENOMEM, "no memory for a tape");
+        free(t);
+        return NULL;
+    }
+    t->recording = 1;
+    bl_rng_seed(&t->rng, 0);
+    return t;
+}
+
+void nn_tape_free(nn_tape *t)
+{
+    if (!t)
+        return;
+    bl_arena_free(&t->memory->nodes);
+    bl_arena_free(&t->memory->values);
+    free(t->memory);
+    free(t);
+}
+
+void nn_tape_reset(nn_tape *t)
+{
+    bl_arena_reset(&t->memory->nodes);
+    bl_arena_reset(&t->memory->values);
+    memset(t->memory->free_list, 0, sizeof t->memory->free_list);
+    t->memory->in_use_bytes = 0;
+    t->last = NULL;
+    t->n_nodes = 0;
+    bl_error_clear(&t->err);
+}
+
+int nn_tape_record(nn_tape *t, int on)
+{
+    const int old = t->recording;
+    t->recording = on;
+    return old;
+}
+
+size_t nn_tape_peak_bytes(const nn_tape *t)
+{
+    return t->memory->peak_bytes;
+}
+
+/* ---- shapes ---- */
+
+nn_shape nn_shape_of(int rank, ...)
+{
+    nn_shape s = { rank, { 0 } };
+    va_list ap;
+    BL_ASSERT(rank >= 0 && rank <= NN_MAX_RANK);
+    va_start(ap, rank);
+    for (int i = 0; i < rank; i++)
+        s.dim[i] = va_arg(ap, int); /* callers write plain ints; larger sizes fill dim directly */
+    va_end(ap);
+    return s;
+}
+
+int64_t nn_count(const nn_shape *s)
+{
+    int64_t n = 1;
+    for (int i = 0; i < s->rank; i++)
+        n *= s->dim[i];
+    return n;
+}
+
+int nn_same_shape(const nn_shape *a, const nn_shape *b)
+{
+    if (a->rank != b->rank)
+        return 0;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] != b->dim[i])
+            return 0;
+    return 1;
+}
+
+const char *nn_shape_str(const nn_shape *s, char out[96])
+{
+    int n = snprintf(out, 96, "[");
+    for (int i = 0; i < s->rank; i++)
+        n += snprintf(out + n, (size_t)(96 - n), "%s%lld", i ? ", " : "", (long long)s->dim[i]);
+    snprintf(out + n, (size_t)(96 - n), "]");
+    return out;
+}
+
+/* ---- nodes ---- */
+
+static nn_node *node_new(nn_tape *t)
+{
+    nn_node *n = bl_arena_alloc(&t->memory->nodes, sizeof *n);
+    if (!n) {
+        bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
+        return NULL;
+    }
+    memset(n, 0, sizeof *n);
+    n->index = t->n_nodes++;
+    n->previous = t->last;
+    t->last = n;
+    return n;
+}
+
+static nn_node *value_node(nn_tape *t, nn_shape shape)
+{
+    if (t->err.code)
+        return NULL;
+    for (int i = 0; i < shape.rank; i++)
+        if (shape.dim[i] < 0) {
+            char text[96];
+            bl_fail(&t->err, BL_ESHAPE, "a tensor cannot have the shape %s", nn_shape_str(&shape, text));
+            return NULL;
+        }
+    nn_node *n = node_new(t);
+    if (!n)
+        return NULL;
+    n->shape = shape;
+    n->buffer = buffer_new(t, nn_count(&shape));
+    if (!n->buffer)
+        return NULL;
+    n->x = n->buffer->data;
+    return n;
+}
+
+nn_node *nn_input(nn_tape *t, nn_shape shape, const float *data)
+{
+    nn_node *n = value_node(t, shape);
+    if (n)
+        for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
+            n->x[i] = data[i];
+    return n;
+}
+
+nn_node *nn_input_real(nn_tape *t, nn_shape shape, const real *data)
+{
+    nn_node *n = value_node(t, shape);
+    if (n)
+        memcpy(n->x, data, (size_t)nn_count(&shape) * sizeof(real));
+    return n;
+}
+
+nn_node *nn_borrow(nn_tape *t, nn_shape shape, real *data)
+{
+    nn_node *n = t->err.code ? NULL : node_new(t);
+    if (n) {
+        n->shape = shape;
+        n->x = data;
+    }
+    return n;
+}
+
+nn_node *nn_leaf(nn_tape *t, nn_shape shape, const real *data)
+{
+    nn_node *n = nn_input_real(t, shape, data);
+    if (n)
+        n->needs_grad = t->recording;
+    return n;
+}
+
+nn_node *nn_full(nn_tape *t, nn_shape shape, double value)
+{
+    nn_node *n = value_node(t, shape);
+    if (n)
+        for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
+            n->x[i] = (real)value;
+    return n;
+}
+
+nn_node *nn_randn(nn_tape *t, nn_shape shape)
+{
+    nn_node *n = value_node(t, shape);
+    if (n)
+        for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
+            n->x[i] = (real)bl_rng_normal(&t->rng);
+    return n;
+}
+
+nn_node *nn_rand(nn_tape *t, nn_shape shape, double low, double high)
+{
+    nn_node *n = value_node(t, shape);
+    if (n)
+        for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
+            n->x[i] = (real)(low + (high - low) * bl_rng_uniform(&t->rng));
+    return n;
+}
+
+nn_node *nn_detach(nn_tape *t, nn_node *x)
+{
+    nn_node *n = t->err.code ? NULL : node_new(t);
+    if (n) {
+        n->shape = x->shape;
+        n->x = x->x;
+        n->buffer = x->buffer;
+        if (n->buffer)
+            n->buffer->n_users++;
+    }
+    return n;
+}
+
+nn_node *nn_keep(nn_node *x)
+{
+    if (x)
+        x->keep |= 1;
+    return x;
+}
+
+nn_node *nn_param_node(nn_tape *t, nn_params *p, int i)
+{
+    if (t->err.code)
+        return NULL;
+    BL_ASSERT(i >= 0 && i < p->n && p->value);
+    nn_node *n = nn_borrow(t, p->param[i].shape, p->value + p->param[i].offset);
+    if (n && t->recording && !p->param[i].frozen && !p->param[i].is_buffer) {
+        n->needs_grad = 1;
+        n->grad_sink = p->grad + p->param[i].offset;
+    }
+    return n;
+}
+
+nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_node *const *in)
+{
+    if (t->err.code)
+        return NULL;
+    BL_ASSERT(n_in >= op->min_in && n_in <= op->max_in && n_in <= NN_MAX_IN);
+    nn_node *y = node_new(t);
+    if (!y)
+        return NULL;
+    y->op = op;
+    y->n_in = n_in;
+    for (int i = 0; i < n_in; i++) {
+        BL_ASSERT(in[i] && in[i]->x); /* a value that nn_backward or a scope has released */
+        y->in[i] = in[i];
+        y->needs_grad |= t->recording && in[i]->needs_grad;
+    }
+    if (op->attr_size) {
+        void *copy = bl_arena_alloc(&t->memory->nodes, op->attr_size);
+        if (!copy) {
+            bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
+            return NULL;
+        }
+        memcpy(copy, attr, op->attr_size);
+        y->attr = copy;
+    }
+    if (op->shape(y, &t->err) != BL_OK)
+        return NULL;
+    if (op->alias) {
+        y->x = in[0]->x;
+        y->buffer = in[0]->buffer;
+        if (y->buffer)
+            y->buffer->n_users++;
+    } else {
+        y->buffer = buffer_new(t, nn_count(&y->shape));
+        if (!y->buffer)
+            return NULL;
+        y->x = y->buffer->data;
+        op->forward(t, y);
+        if (t->err.code)
+            return NULL;
+    }
+    return y;
+}
+
+/* ---- scopes: inference keeps nothing ---- */
+
+nn_node *nn_scope_begin(nn_tape *t)
+{
+    return t->last;
+}
+
+void nn_scope_end(nn_tape *t, nn_node *mark, nn_node *result)
+{
+    if (t->recording)
+        return;
+    for (nn_node *n = t->last; n && n != mark; n = n->previous)
+        if (n != result && !n->keep)
+            node_release(t, n);
+}
+
+/* ---- gradients ----
+ *
+ * A sweep walks from y towards the leaves. Each node's waiting gradient stands in an array of the sweep, so that a
+ * rule may run a sweep of its own (fused ops do, for their second order). Unless the gradient itself is to be
+ * differentiated, gradient nodes are released as soon as their last holder has used them; `keep` counts holders
+ * in steps of two, above the flag that nn_keep sets. */
+
+typedef enum sweep_mode { SWEEP_CONSUME, SWEEP_GRAD, SWEEP_GRAD_GRAPH } sweep_mode;
+
+int nn_wants_grad(const nn_tape *t, const nn_node *in)
+{
+    return in->needs_grad && (!t->wanted || in->index >= t->n_wanted || t->wanted[in->index]);
+}
+
+static void drop(nn_tape *t, nn_node *g)
+{
+    g->keep -= 2;
+    if (!g->keep)
+        node_release(t, g);
+}
+
+static void add_in_place(real *sum, const real *x, int64_t n)
+{
+#pragma omp parallel for simd schedule(static) if (n > NN_PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += x[i];
+}
+
+/* The gradient so far plus g. A sum that nobody else holds is updated in place. */
+static nn_node *accumulate(nn_tape *t, nn_node *old, nn_node *g, int held)
+{
+    if (!old)
+        return g;
+    if (held && old->keep == 2 && old->buffer && old->buffer->n_users == 1 && nn_same_shape(&old->shape, &g->shape)) {
+        add_in_place(old->x, g->x, nn_count(&g->shape));
+        return old;
+    }
+    return nn_add(t, old, g);
+}
+
+/* wanted[i]: y depends on node i, and node i on one of the n xs (n = 0: on any leaf that needs a gradient). */
+static unsigned char *mark_wanted(nn_tape *t, nn_node *y, int n, nn_node *const *xs)
+{
+    const size_t count = (size_t)y->index + 1;
+    unsigned char *wanted = bl_arena_alloc(&t->memory->nodes, count);
+    nn_node **node = bl_arena_alloc(&t->memory->nodes, count * sizeof *node);
+    if (!wanted || !node) {
+        bl_fail(&t->err, BL_ENOMEM, "no memory for the backward pass");
+        return NULL;
+    }
+    memset(wanted, 0, count);
+    for (nn_node *m = t->last; m; m = m->previous)
+        if (m->index <= y->index)
+            node[m->index] = m;
+    wanted[y->index] = 1;
+    for (int64_t i = y->index; i >= 0; i--)
+        for (int k = 0; wanted[i] && k < node[i]->n_in; k++)
+            if (node[i]->in[k]->needs_grad)
+                wanted[node[i]->in[k]->index] = 1;
+    if (n == 0)
+        return wanted;
+    for (int64_t i = 0; i <= y->index; i++) {
+        int depends = 0;
+        for (int k = 0; k < n; k++)
+            depends |= node[i] == xs[k];
+        for (int k = 0; k < node[i]->n_in && !depends; k++)
+            depends = wanted[node[i]->in[k]->index] & 2;
+        wanted[i] = (unsigned char)(wanted[i] && depends ? 3 : depends ? 2 : 0);
+    }
+    for (int64_t i = 0; i <= y->index; i++)
+        wanted[i] = wanted[i] == 3;
+    return wanted;
+}
+
+static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs, nn_node *const *xs, nn_node **result)
+{
+    const size_t count = (size_t)y->index + 1;
+    const int held = mode != SWEEP_GRAD_GRAPH;
+    unsigned char *wanted = mark_wanted(t, y, n_xs, xs);
+    nn_node **grad = bl_arena_alloc(&t->memory->nodes, count * sizeof *grad);
+    if (!wanted || !grad) {
+        bl_fail(&t->err, BL_ENOMEM, "no memory for the backward pass");
+        return;
+    }
+    memset(grad, 0, count * sizeof *grad);
+    const unsigned char *outer_wanted = t->wanted;
+    const int64_t outer_n = t->n_wanted;
+    const int was_recording = nn_tape_record(t, !held);
+    t->wanted = wanted;
+    t->n_wanted = y->index + 1;
+
+    grad[y->index] = dy;
+    dy->keep += 2;
+    for (nn_node *n = y; n && !t->err.code; n = n->previous) {
+        nn_node *din[NN_MAX_IN] = { NULL }, *g = grad[n->index], *mark = t->last;
+        if (!wanted[n->index] || !g)
+            continue;
+        for (int k = 0; k < n_xs; k++)
+            if (xs[k] == n) {
+                result[k] = g;
+                g->keep += 2; /* the caller's hold, given up without a release at the end */
+            }
+        if (!n->op) {
+            if (mode == SWEEP_CONSUME && n->grad_sink)
+                add_in_place(n->grad_sink, g->x, nn_count(&n->shape));
+        } else if (n->op->backward) {
+            n->op->backward(t, n, g, din);
+        }
+        for (int i = 0; i < n->n_in && !t->err.code; i++) {
+            nn_node *in = n->in[i];
+            if (!din[i] || !nn_wants_grad(t, in))
+                continue;
+            BL_ASSERT(nn_count(&din[i]->shape) == nn_count(&in->shape));
+            nn_node *old = grad[in->index], *sum = accumulate(t, old, din[i], held);
+            if (!sum)
+                break;
+            if (sum != old) {
+                sum->keep += 2;
+                if (old)
+                    drop(t, old);
+            }
+            grad[in->index] = sum;
+        }
+        if (held) {
+            for (nn_node *m = t->last; m && m != mark; m = m->previous)
+                if (!m->keep)
+                    node_release(t, m);
+            drop(t, g);
+            if (mode == SWEEP_CONSUME && n->op && !n->keep && n != y)
+                node_release(t, n);
+        } else {
+            g->keep -= 2;
+        }
+    }
+    for (int k = 0; k < n_xs; k++)
+        if (result[k])
+            result[k]->keep -= 2;
+    t->wanted = outer_wanted;
+    t->n_wanted = outer_n;
+    nn_tape_record(t, was_recording);
+}
+
+void nn_backward(nn_tape *t, nn_node *loss)
+{
+    char text[96];
+    if (t->err.code)
+        return;
+    if (nn_count(&loss->shape) != 1) {
+        bl_fail(&t->err, BL_ESHAPE, "backward needs a loss of one element, got %s", nn_shape_str(&loss->shape, text));
+        return;
+    }
+    nn_node *one = loss->needs_grad ? nn_full(t, loss->shape, 1) : NULL;
+    if (one)
+        sweep(t, loss, one, SWEEP_CONSUME, 0, NULL, NULL);
+}
+
+void nn_grad(nn_tape *t, nn_node *y, nn_node *dy, int n, nn_node *const *xs, nn_node **grads, int create_graph)
+{
+    for (int i = 0; i < n; i++)
+        grads[i] = NULL;
+    if (t->err.code || !y->needs_grad)
+        return;
+    nn_node *start = dy ? dy : nn_full(t, y->shape, 1);
+    if (!start)
+        return;
+    start->keep += 2; /* the caller's: a sweep releases what nobody holds */
+    sweep(t, y, start, create_graph ? SWEEP_GRAD_GRAPH : SWEEP_GRAD, n, xs, grads);
+    start->keep -= 2;
+}
