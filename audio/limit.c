@@ -9,26 +9,30 @@
 /* Interpolation to 4 times the rate: windowed sinc with TAPS samples on either side. */
 enum { PHASES = 4, TAPS = 12 };
 
-static void interpolation_filter(double filter[PHASES][2 * TAPS])
+typedef struct interpolator {
+    double tap[PHASES][2 * TAPS];
+} interpolator;
+
+static void interpolator_design(interpolator *filter)
 {
     const double pi = 3.14159265358979323846;
     for (int p = 0; p < PHASES; p++)
         for (int i = 0; i < 2 * TAPS; i++) {
             const double x = (double)p / PHASES - (i - TAPS + 1);   /* from tap to point */
             const double w = 0.5 + 0.5 * cos(pi * x / TAPS);
-            filter[p][i] = x == 0 ? 1 : fabs(x) >= TAPS ? 0 : w * sin(pi * x) / (pi * x);
+            filter->tap[p][i] = x == 0 ? 1 : fabs(x) >= TAPS ? 0 : w * sin(pi * x) / (pi * x);
         }
 }
 
 /* Largest magnitude of the continuous signal from sample i to i + 1. */
-static double peak_after(const float *x, int64_t n, int64_t i, const double filter[PHASES][2 * TAPS])
+static double peak_after(const float *x, int64_t n, int64_t i, const interpolator *filter)
 {
     double largest = 0;
     for (int p = 0; p < PHASES; p++) {
         double sum = 0;
         for (int k = 0; k < 2 * TAPS; k++) {
             const int64_t at = i + k - TAPS + 1;
-            sum += at >= 0 && at < n ? filter[p][k] * (double)x[at] : 0.0;
+            sum += at >= 0 && at < n ? filter->tap[p][k] * (double)x[at] : 0.0;
         }
         largest = fabs(sum) > largest ? fabs(sum) : largest;
     }
@@ -39,12 +43,13 @@ static double peak_after(const float *x, int64_t n, int64_t i, const double filt
  * the samples around are so low that no sum of them could. */
 static void wanted_gain(const audio_clip *clip, double ceiling, float *gain)
 {
-    double filter[PHASES][2 * TAPS], bound = 0;
-    interpolation_filter(filter);
+    interpolator filter;
+    double bound = 0;   /* no point can exceed the largest sample around it times this */
+    interpolator_design(&filter);
     for (int p = 0; p < PHASES; p++) {
         double sum = 0;
         for (int k = 0; k < 2 * TAPS; k++)
-            sum += fabs(filter[p][k]);
+            sum += fabs(filter.tap[p][k]);
         bound = sum > bound ? sum : bound;
     }
     const int64_t n = clip->n_samples;
@@ -52,15 +57,12 @@ static void wanted_gain(const audio_clip *clip, double ceiling, float *gain)
         gain[i] = 1;
     for (int c = 0; c < clip->n_channels; c++) {
         const float *x = clip->samples + c * n;
-        int64_t quiet_until = 0;   /* no sample in reach of i is loud while i < quiet_until */
-        int64_t looked = 0;
+        int64_t loud_until = -1, looked = 0;
         for (int64_t i = 0; i < n; i++) {
-            int loud = 0;
             for (; looked < n && looked <= i + TAPS; looked++)
                 if (fabs((double)x[looked]) * bound > ceiling)
-                    quiet_until = looked + TAPS;
-            loud = i <= quiet_until && quiet_until > 0;
-            const double peak = loud ? peak_after(x, n, i, filter) : 0;
+                    loud_until = looked + TAPS;
+            const double peak = i <= loud_until ? peak_after(x, n, i, &filter) : 0;
             if (peak <= ceiling)
                 continue;
             const float g = (float)(ceiling / peak);

@@ -34,6 +34,60 @@ static void describe(const SF_INFO *info, char out[96])
     snprintf(out, 96, "%s, %s", major.name ? major.name : "unknown", minor.name ? minor.name : "unknown");
 }
 
+/* Bytes of the MPEG audio frame whose header stands at h; 0 when none does. */
+static int mpeg_frame_bytes(const unsigned char *h)
+{
+    static const short kbit[5][15] = {
+        { 0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448 },   /* MPEG 1 layer I   */
+        { 0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384 },      /*        layer II  */
+        { 0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320 },       /*        layer III */
+        { 0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256 },      /* MPEG 2 layer I   */
+        { 0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160 },           /*        II, III   */
+    };
+    static const int hz[3] = { 44100, 48000, 32000 };
+    const int version = h[1] >> 3 & 3, layer = 4 - (h[1] >> 1 & 3), rate = h[2] >> 2 & 3, bits = h[2] >> 4;
+    if (h[0] != 0xFF || h[1] < 0xE0 || version == 1 || layer == 4 || rate == 3 || bits == 0 || bits == 15)
+        return 0;
+    const int is_1 = version == 3, row = is_1 ? layer - 1 : layer == 1 ? 3 : 4;
+    const int per_second = 1000 * kbit[row][bits], sample_rate = hz[rate] >> (is_1 ? 0 : version == 2 ? 1 : 2);
+    const int padding = h[2] >> 1 & 1;
+    return layer == 1 ? (12 * per_second / sample_rate + padding) * 4
+                      : (layer == 3 && !is_1 ? 72 : 144) * per_second / sample_rate + padding;
+}
+
+/* Two frames in a row near the start (after an ID3 tag), or one that fills the file. The decoder behind
+ * libsndfile looks for long, and says so on stderr, when a file only carries the name. */
+static int looks_like_mpeg(const char *path)
+{
+    enum { WINDOW = 65536 };
+    unsigned char *b = malloc(WINDOW);
+    FILE *f = fopen(path, "rb");
+    size_t n = b && f ? fread(b, 1, WINDOW, f) : 0;
+    int found = 0;
+    if (n >= 10 && memcmp(b, "ID3", 3) == 0) {
+        const long tag = 10 + ((long)(b[6] & 127) << 21 | (long)(b[7] & 127) << 14 | (long)(b[8] & 127) << 7 | (b[9] & 127));
+        n = fseek(f, tag, SEEK_SET) == 0 ? fread(b, 1, WINDOW, f) : 0;
+    }
+    for (size_t i = 0; i + 4 <= n && !found; i++) {
+        const size_t bytes = (size_t)mpeg_frame_bytes(b + i);
+        found = bytes > 0 && (i + bytes + 4 <= n ? mpeg_frame_bytes(b + i + bytes) > 0 : i == 0 || i + bytes == n);
+    }
+    if (f)
+        fclose(f);
+    free(b);
+    return found;
+}
+
+static int starts_like_another_format(const char *path)
+{
+    char b[4] = { 0 };
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(b, 1, 4, f) : 0;
+    if (f)
+        fclose(f);
+    return n == 4 && (!memcmp(b, "RIFF", 4) || !memcmp(b, "fLaC", 4) || !memcmp(b, "OggS", 4) || !memcmp(b, "FORM", 4));
+}
+
 static SNDFILE *open_to_read(const char *path, SF_INFO *info, int64_t *n_bytes, bl_error *err)
 {
     struct stat st;
@@ -53,6 +107,10 @@ static SNDFILE *open_to_read(const char *path, SF_INFO *info, int64_t *n_bytes, 
     }
     if (access(path, R_OK) != 0) {
         bl_fail(err, BL_EIO, "%s: cannot open: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (strcasecmp(bl_path_extension(path), "mp3") == 0 && !starts_like_another_format(path) && !looks_like_mpeg(path)) {
+        bl_fail(err, BL_EFORMAT, "%s: not a sound file that can be read (no MPEG audio found in it)", path);
         return NULL;
     }
     SNDFILE *f = sf_open(path, SFM_READ, info);

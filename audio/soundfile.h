@@ -9,8 +9,9 @@
  *          after a failure neither a new nor a half-written file is left, and an older file is untouched.
  * Memory   audio_read fills a clip; release with audio_clip_free. On failure the clip is zeroed.
  * Note     Lengths in headers are not believed: memory grows with the samples that really arrive.
- *          A wav or aiff file whose data ends before its header says so is read as far as it goes
- *          (interrupted recordings are useful); a flac, ogg or mp3 file that breaks off inside is an error.
+ *          What breaks off inside a flac file is an error, since it says exactly how long it is; wav, aiff,
+ *          ogg and mp3 files are read as far as they go (interrupted recordings are useful).
+ *          The same samples give the same bytes in every format but ogg, which carries a random number.
  * Tested   tests/audio/test_soundfile.c
  */
 #ifndef BL_AUDIO_SOUNDFILE_H

@@ -229,11 +229,34 @@ bl_status bl_config_set(bl_config *c, const char *assignment, bl_error *err)
     return append(c, buffer, dot + 1, eq + 1, 0) ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory");
 }
 
+enum { TEXT_WIDTH = 160 };
+
+/* "key = value", continued on lines that start with a blank where it would be too long to be read again. */
+static char *write_entry(char *p, const bl_config_entry *e)
+{
+    const char *v = e->value;
+    size_t column = (size_t)sprintf(p, "%s = ", e->key);
+    p += column;
+    for (; *v; v++) {
+        const size_t word = strcspn(v + 1, " ");
+        const int breaks = *v == ' ' && v > e->value && v[-1] != ' ' && word > 0 && v[1] != ';' && v[1] != '#';
+        if (breaks && column + 1 + word > TEXT_WIDTH) {
+            *p++ = '\n';
+            column = 0;
+        }
+        *p++ = *v;
+        column++;
+    }
+    *p++ = '\n';
+    *p = '\0';
+    return p;
+}
+
 char *bl_config_text(const bl_config *c)
 {
     size_t size = 1;
     for (int i = 0; i < c->n; i++)
-        size += strlen(c->entries[i].section) + strlen(c->entries[i].key) + strlen(c->entries[i].value) + 10;
+        size += strlen(c->entries[i].section) + strlen(c->entries[i].key) + 2 * strlen(c->entries[i].value) + 10;
     char *text = malloc(size), *p = text;
     if (!text)
         return NULL;
@@ -248,7 +271,7 @@ char *bl_config_text(const bl_config *c)
         p += sprintf(p, "[%s]\n", c->entries[i].section);
         for (int j = i; j < c->n; j++)
             if (!strcmp(c->entries[j].section, c->entries[i].section))
-                p += sprintf(p, "%s = %s\n", c->entries[j].key, c->entries[j].value);
+                p = write_entry(p, &c->entries[j]);
     }
     return text;
 }

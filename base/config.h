@@ -36,7 +36,8 @@ void       bl_config_free(bl_config *config);
 /* "section.key=value" from --set; replaces or adds. The section ends at the first dot. */
 bl_status bl_config_set(bl_config *config, const char *assignment, bl_error *err);
 
-/* The whole config as .ini text (what a checkpoint stores). malloc'ed: release with free. */
+/* The whole config as .ini text (what a checkpoint stores), which parses to the same config. malloc'ed: release with
+ * free. */
 char *bl_config_text(const bl_config *config);
 
 /* File name given at load, for messages. */

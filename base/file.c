@@ -203,6 +203,27 @@ bl_status bl_write_file(const char *path, const void *data, size_t n_bytes, bl_e
     return bl_atomic_commit(&a, err);
 }
 
+bl_status bl_find_shipped(char out[BL_PATH_MAX], const char *name, bl_error *err)
+{
+    char program[BL_PATH_MAX] = "";
+    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(program, '/');
+        if (slash)
+            *slash = '\0';
+    }
+    if (access(name, R_OK) == 0 && strlen(name) < BL_PATH_MAX) {
+        strcpy(out, name);
+        return BL_OK;
+    }
+    if (bl_path_join(out, program, name, err) != BL_OK)
+        return BL_EARG;
+    if (access(out, R_OK) == 0)
+        return BL_OK;
+    return bl_fail(err, BL_EIO, "%s: not found here nor in %s", name, program);
+}
+
 double bl_seconds(void)
 {
     struct timespec t;

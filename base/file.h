@@ -44,6 +44,10 @@ void      bl_atomic_abort(bl_atomic *a);
 /* The three together, for a block of bytes. */
 bl_status bl_write_file(const char *path, const void *data, size_t n_bytes, bl_error *err);
 
+/* A file or folder that comes with the project ("data/genre_instruments.ini"): as named from the working folder, else from the
+ * folder above the program's own (bin/..). BL_EIO names both places. */
+bl_status bl_find_shipped(char out[BL_PATH_MAX], const char *name, bl_error *err);
+
 /* Seconds since an arbitrary start, monotonic. */
 double bl_seconds(void);
 

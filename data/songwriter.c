@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICKS = 960, STEPS_PER_BEAT = 4, STEP = TICKS / STEPS_PER_BEAT, MAX_SECTIONS = 64, MAX_VOICES = 8, MAX_STEPS = 16 };
+enum { TICKS = 960, STEPS_PER_BEAT = 4, STEP = TICKS / STEPS_PER_BEAT, MAX_SECTIONS = 64, MAX_VOICES = 8, MAX_STEPS = 16, BAR_TEXT = 32 };
 
 /* Dynamics of a section, and whether there is singing in it. */
 typedef struct section {
@@ -590,16 +590,17 @@ typedef struct line {
 } line;
 
 /* Onsets of one bar; the closing bar of a phrase ends in a rest of a beat or more. */
-static void melody_bar(const writer *w, const line *l, bl_rng *rng, int closing, char out[MAX_STEPS + 1])
+static void melody_bar(const writer *w, const line *l, bl_rng *rng, int closing, char out[BAR_TEXT])
 {
     const char *steps = l->rhythm[bl_rng_below(rng, l->n_rhythm)].steps;
-    memcpy(out, steps, (size_t)w->n_steps);
-    out[w->n_steps] = '\0';
+    const int n_steps = w->n_steps;
+    memcpy(out, steps, (size_t)n_steps);
+    out[n_steps] = '\0';
     if (closing) {
-        const int beats = w->n_steps / STEPS_PER_BEAT;
+        const int beats = n_steps / STEPS_PER_BEAT;
         const int last_onset = STEPS_PER_BEAT * between(rng, beats > 3 ? 1 : 0, beats - 2);
-        const int silent = w->n_steps - STEPS_PER_BEAT * between(rng, 1, beats > 3 ? 2 : 1) + between(rng, 0, 1) * 2;
-        for (int i = last_onset + 1; i < w->n_steps; i++)
+        const int silent = n_steps - STEPS_PER_BEAT * between(rng, 1, beats > 3 ? 2 : 1) + between(rng, 0, 1) * 2;
+        for (int i = last_onset + 1; i < n_steps; i++)
             out[i] = i < silent ? '-' : '.';
         if (out[last_onset] == '.')
             out[last_onset] = 'x';
@@ -632,13 +633,13 @@ static void play_melody(writer *w, player *p, const section *s, const line *l)
     /* Sections of one kind sing the same tune; its last phrase differs from time to time. */
     const uint64_t key = bl_hash(bl_hash(l->sings ? 1 : 2, s->kind, strlen(s->kind)), p->track->name, strlen(p->track->name));
     bl_rng tune = bl_rng_fork(&w->rng, key);
-    char motif[2][MAX_STEPS + 1];
+    char motif[2][BAR_TEXT];
     int pitch = snap((l->low + l->high) / 2, music_chord_classes(*chord_at(w, s->first_bar, 0)), l->low, l->high, 1);
     melody_bar(w, l, &tune, 0, motif[0]);
     melody_bar(w, l, &tune, 0, motif[1]);
     for (int b = 0; b < s->n_bars; b++) {
         const int bar = s->first_bar + b, final = bar == w->n_bars - 1, closing = b % 2 == 1 || b == s->n_bars - 1;
-        char steps[MAX_STEPS + 1];
+        char steps[BAR_TEXT];
         if (b >= 6)
             tune = bl_rng_fork(&w->rng, key + (uint64_t)s->first_bar + 1);
         memcpy(steps, motif[b / 2 % 2 && b % 4 == 2 ? 1 : 0], sizeof steps);
@@ -867,6 +868,11 @@ static void write_part(writer *w, const data_slot *slot)
         default: play_chords(w, &p, s, s->loud ? p.loud : p.quiet);
         }
     }
+    /* Fills find no room where the singer leaves none. */
+    if (p.track->n_notes < 6 && (o->player == DATA_PLAY_LEAD || o->player == DATA_PLAY_COUNTER))
+        for (int i = 0; i < w->n_sections; i++)
+            if (w->sections[i].sung)
+                play_counter(w, &p, &w->sections[i]);
 }
 
 static void write_band(writer *w)
@@ -942,6 +948,17 @@ static const data_genre_table *find_genre(const char *name, bl_error *err)
     return NULL;
 }
 
+/* Sorts; lines of one voice end a note where the next begins. */
+static void finish_track(music_track *track, const char *role)
+{
+    music_track_sort(track);
+    if (!strcmp(role, "rhythm") || !strcmp(role, "pad") || !strcmp(role, "drums"))
+        return;
+    for (int i = 0; i + 1 < track->n_notes; i++)
+        if (track->notes[i].offset_s > track->notes[i + 1].onset_s && track->notes[i + 1].onset_s > track->notes[i].onset_s + 0.03)
+            track->notes[i].offset_s = track->notes[i + 1].onset_s;
+}
+
 bl_status data_compose(data_composition *song, const char *genre, double seconds, uint64_t seed, bl_error *err)
 {
     bl_error own = { 0 };
@@ -970,7 +987,7 @@ bl_status data_compose(data_composition *song, const char *genre, double seconds
         write_band(&w);
     }
     for (int i = 0; i < song->score.n_tracks; i++)
-        music_track_sort(&song->score.tracks[i]);
+        finish_track(&song->score.tracks[i], song->parts[i].role);
 done:
     free(w.chords);
     free(w.sung);

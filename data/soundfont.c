@@ -3,6 +3,7 @@
 
 #include <fluidsynth.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,17 @@ static fluid_synth_t *new_synth(fluid_settings_t *settings, const char *path, in
     return synth;
 }
 
+/* FluidSynth would try such a file as DLS, and complain on the terminal. */
+static int is_soundfont(const char *path)
+{
+    char head[12] = "";
+    FILE *f = fopen(path, "rb");
+    const int read = f && fread(head, 1, sizeof head, f) == sizeof head;
+    if (f)
+        fclose(f);
+    return read && !memcmp(head, "RIFF", 4) && !memcmp(head + 8, "sfbk", 4);
+}
+
 data_soundfont *data_soundfont_new(const char *path, int sample_rate, bl_error *err)
 {
     data_soundfont *font;
@@ -61,7 +73,7 @@ data_soundfont *data_soundfont_new(const char *path, int sample_rate, bl_error *
     {
         for (int level = 0; level < LAST_LOG_LEVEL; level++)
             fluid_set_log_function(level, say_nothing, NULL);
-        if ((font->settings = new_fluid_settings()))
+        if (is_soundfont(path) && (font->settings = new_fluid_settings()))
             font->synth = new_synth(font->settings, path, sample_rate);
     }
     if (!font->synth) {
@@ -78,8 +90,10 @@ void data_soundfont_free(data_soundfont *font)
         return;
 #pragma omp critical(data_soundfont)
     {
-        delete_fluid_synth(font->synth);
-        delete_fluid_settings(font->settings);
+        if (font->synth)
+            delete_fluid_synth(font->synth);
+        if (font->settings)
+            delete_fluid_settings(font->settings);
     }
     free(font->note);
     free(font);
@@ -111,13 +125,21 @@ static int wheel(const data_expression *e, double t)
     return (int)fmin(16383, fmax(0, lround(8192 + 40.96 * cents)));
 }
 
+/* Ends all voices now. They are gone only after the next block. */
+static void hush(data_soundfont *font)
+{
+    float left[BLOCK], right[BLOCK];
+    fluid_synth_all_sounds_off(font->synth, font->channel);
+    for (int i = 0; i < 8 && (i == 0 || fluid_synth_get_active_voice_count(font->synth)); i++)
+        fluid_synth_write_float(font->synth, BLOCK, left, 0, 1, right, 0, 1);
+}
+
 int64_t data_soundfont_note(data_soundfont *font, int pitch, int velocity, double duration_s,
                             const data_expression *expression, int64_t n_max, float *out)
 {
     const int64_t held = (int64_t)lround(fmax(duration_s, 0.01) * font->sample_rate / BLOCK) * BLOCK;
     float left[BLOCK], right[BLOCK];
     int64_t n = 0;
-    fluid_synth_all_sounds_off(font->synth, font->channel);
     fluid_synth_pitch_bend(font->synth, font->channel, expression ? wheel(expression, 0) : 8192);
     if (fluid_synth_noteon(font->synth, font->channel, pitch, velocity) == FLUID_FAILED)
         return 0;
@@ -134,7 +156,7 @@ int64_t data_soundfont_note(data_soundfont *font, int pitch, int velocity, doubl
         if (n > held && fluid_synth_get_active_voice_count(font->synth) == 0)
             break;
     }
-    fluid_synth_all_sounds_off(font->synth, font->channel);
+    hush(font);
     return n < n_max ? n : n_max;
 }
 

@@ -1,20 +1,22 @@
 /* Chords for a melody: a hidden Markov model over chords per half bar or bar, decoded by Viterbi.
  *
- *     score(path) = sum over segments t of  emission(melody in t | chord_t) + weight * log P(degree_t | degree_{t-1})
+ *     score(path) = sum over segments t of  evidence * (w[chord_t] . sung_t + bias)
+ *                                         + grammar * log P(chord_t | chord_{t-1})
  *
- * The emission compares the duration- and accent-weighted pitch classes sung in a segment with each chord's
- * notes; the transitions are tables in relative degrees per genre (configs/harmony.ini); the last segment
- * prefers a cadence onto the tonic. Chords change on strong beats only.
+ * sung_t holds, for the twelve semitones above the tonic, how many beats of segment t are sung on it. The weights,
+ * the odds of a change at a bar line or in mid-bar, and the moves between degrees are tables in configs/harmony.ini,
+ * which a genre bends. Segments without singing borrow evidence from four and eight bars away, the end prefers the
+ * tonic, chords change at bar lines and half bars only. A genre may spell chords richer (ii as ii7); where the added
+ * note would rub against the singer the plain chord stays.
  *
  * Shapes   beats_s [n_beats] rising; is_downbeat [n_beats] or NULL (then every beats_per_bar-th from the first);
  *          melody [n_melody], any order.
  * Units    seconds; start_s and end_s bound the spans: the first chord starts at start_s, the last ends at end_s.
- * Options  vocabulary "triads", "power" or "sevenths" comes from the genre's section of the table.
  * Errors   BL_EARG: fewer than two beats; genre not in the table (named, with the ones there are).
  * Memory   music_harmony_table_load returns a table; release with music_harmony_table_free (NULL allowed).
  *          *spans is malloc'ed; release with free.
  * Source   Simon, Morris & Basu, "MySong: automatic accompaniment generation for vocal melodies", CHI 2008;
- *          Temperley, "Music and Probability", 2007 (accent-weighted pitch classes).
+ *          tables counted on POP909 (Wang et al., ISMIR 2020).
  * Tested   tests/music/test_harmony.c
  */
 #ifndef BL_MUSIC_HARMONY_H

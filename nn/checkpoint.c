@@ -665,3 +665,32 @@ int nn_checkpoint_each(const nn_checkpoint *c, int (*fn)(void *user, const char 
     }
     return 0;
 }
+
+typedef struct attribute_walk {
+    int (*fn)(void *user, const char *name, int is_text);
+    void *user;
+    int   status;
+} attribute_walk;
+
+static herr_t visit_attribute(hid_t root, const char *name, const H5A_info_t *info, void *user)
+{
+    attribute_walk *w = user;
+    const hid_t a = H5Aopen(root, name, H5P_DEFAULT);
+    (void)info;
+    if (a < 0)
+        return 0;
+    const hid_t type = H5Aget_type(a);
+    const int is_text = type >= 0 && H5Tget_class(type) == H5T_STRING;
+    if (type >= 0)
+        H5Tclose(type);
+    H5Aclose(a);
+    return (w->status = w->fn(w->user, name, is_text)) != 0;
+}
+
+int nn_checkpoint_each_attribute(const nn_checkpoint *c, int (*fn)(void *user, const char *name, int is_text), void *user)
+{
+    attribute_walk w = { fn, user, 0 };
+    hsize_t at = 0;
+    H5Aiterate2(c->file, H5_INDEX_NAME, H5_ITER_INC, &at, visit_attribute, &w);
+    return w.status;
+}

@@ -60,4 +60,6 @@ void   nn_checkpoint_texts_free(char **texts, int n);
 /* Walks all datasets in name order (bin/inspect): fn returns 0 to go on. */
 int nn_checkpoint_each(const nn_checkpoint *c, int (*fn)(void *user, const char *name, nn_dtype type, int rank,
                                                          const int64_t *dims), void *user);
+/* Walks all attributes in name order; is_text 0: a number. */
+int nn_checkpoint_each_attribute(const nn_checkpoint *c, int (*fn)(void *user, const char *name, int is_text), void *user);
 #endif

@@ -159,6 +159,23 @@ nn_node *nn_as_sequence(nn_tape *t, nn_node *x)
     return nn_reshape(t, x, (nn_shape){ 3, { x->shape.dim[0], x->shape.dim[1], 1 } });
 }
 
+void nn_release_but(nn_tape *t, nn_node *mark, int n, nn_node *const *live)
+{
+    int held = 0; /* bit i: live[i] was marked here */
+    BL_ASSERT(n < 31);
+    if (t->err.code || t->recording)
+        return;
+    for (int i = 0; i < n; i++)
+        if (live[i] && !(live[i]->keep & 1)) {
+            live[i]->keep |= 1;
+            held |= 1 << i;
+        }
+    nn_scope_end(t, mark, NULL);
+    for (int i = 0; i < n; i++)
+        if (held & 1 << i)
+            live[i]->keep &= ~1;
+}
+
 bl_status nn_expect_sequence(const nn_layer *l, int i, bl_error *err)
 {
     char text[96];
@@ -172,6 +189,28 @@ bl_status nn_build_same(nn_layer *l, bl_error *err)
     (void)err;
     l->out_shape = l->in_shape[0];
     return BL_OK;
+}
+
+bl_status nn_build_broadcast(nn_layer *l, bl_error *err)
+{
+    char a[96], b[96];
+    nn_shape out = l->in_shape[0];
+    for (int i = 1; i < l->n_in; i++)
+        if (l->in_shape[i].rank > out.rank)
+            out.rank = l->in_shape[i].rank;
+    for (int d = l->in_shape[0].rank; d < out.rank; d++)
+        out.dim[d] = 1;
+    for (int i = 1; i < l->n_in; i++)
+        for (int d = 0; d < out.rank; d++) {
+            const int64_t n = d < l->in_shape[i].rank ? l->in_shape[i].dim[d] : 1;
+            if (n != out.dim[d] && n != 1 && out.dim[d] != 1)
+                return bl_fail(err, BL_ESHAPE, "shapes %s and %s do not fit together (-1: any length)",
+                               nn_shape_str(&l->in_shape[0], a), nn_shape_str(&l->in_shape[i], b));
+            if (out.dim[d] == 1)
+                out.dim[d] = n;
+        }
+    l->out_shape = out;
+    return out.rank <= 2 ? BL_OK : bl_fail(err, BL_ESHAPE, "expects [C, T] or [C], got %s", nn_shape_str(&out, a));
 }
 
 /* ---- the catalogue ---- */

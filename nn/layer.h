@@ -94,9 +94,15 @@ nn_node *nn_weight_norm(nn_tape *tape, nn_node *g, nn_node *v);
 /* [B, C] -> [B, C, 1]; other ranks as they are. */
 nn_node *nn_as_sequence(nn_tape *tape, nn_node *x);
 
+/* For forward functions of long stacks: in inference, gives back everything made since `mark` (nn_scope_begin) but the
+ * n values of `live` (NULL allowed); does nothing while recording. */
+void nn_release_but(nn_tape *tape, nn_node *mark, int n, nn_node *const *live);
+
 /* For build functions: input i must be [channels, T]. */
 bl_status nn_expect_sequence(const nn_layer *layer, int i, bl_error *err);
 /* A build function: output like the first input, no parameters (activations). */
 bl_status nn_build_same(nn_layer *layer, bl_error *err);
+/* A build function: all inputs broadcast against each other, a vector [C] counts as [C, 1] beside sequences. */
+bl_status nn_build_broadcast(nn_layer *layer, bl_error *err);
 
 #endif

@@ -24,6 +24,7 @@ struct nn_op {
     void      (*backward)(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **din);
     int         alias;
     int         first_order_only;  /* second order goes through another op; say why in the file */
+    unsigned    no_grad;           /* bit i: input i has no gradient by design (an index, a pitch)    */
     int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
     const char *const *examples;
 };

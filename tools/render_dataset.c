@@ -328,12 +328,19 @@ static void describe_song(job *j, const data_composition *song)
                                      i == 0 ? "voice" : song->score.tracks[i].name);
     }
     music_key_format(song->key, key);
-    snprintf(j->row, sizeof j->row, "%s,%s,%s,%s,%s,%d,%.3f,%d-%02d-%02dT%02d:00:00Z,FluidSynth,%s,%.3f,%s\n", j->name, song->genre, song->title,
+    snprintf(j->row, sizeof j->row, "%s/mixture.flac,%s,%s,%s,%s,%d,%.3f,%d-%02d-%02dT%02d:00:00Z,FluidSynth,%s,%.3f,%s\n", j->name, song->genre, song->title,
              song->artist, song->album, song->year, song->duration_s, song->year, 1 + (int)(j->seed % 12), 1 + (int)(j->seed / 12 % 28),
              8 + (int)(j->seed / 336 % 12), instruments, song->bpm, key);
 }
 
 /* ---- tones ---- */
+
+static void stem_name(const char *instrument, char out[64])
+{
+    snprintf(out, 64, "%s", instrument);
+    for (char *c = out; *c; c++)
+        *c = *c == ' ' ? '_' : *c;
+}
 
 /* Which pitches, velocities and durations go into file `part` of a preset: pitches are dealt out, so that a
  * validation file holds notes that no training file has; drums, where every key is a thing of its own, deal
@@ -387,9 +394,7 @@ static bl_status render_tones(const job *j, const char *folder, data_soundfont *
         peak = fmaxf(peak, fabsf(audio[t]));
     for (int64_t t = 0; t < at && peak > 0; t++)
         audio[t] *= 0.7f / peak;
-    snprintf(stem, sizeof stem, "%s", p->instrument);
-    for (char *c = stem; *c; c++)
-        *c = *c == ' ' ? '_' : *c;
+    stem_name(p->instrument, stem);
     if (!err->code && write_flac(folder, stem, audio, at, err) == BL_OK && write_midi(folder, stem, &score, err) == BL_OK) {
         const int length = snprintf(text, sizeof text, "{\"recipe\": \"%s\",\n \"genre\": \"%s\", \"tones\": %d,\n \"parts\": [{\"stem\": \"%s\", \"instrument\": \"%s\", \"program\": %d, \"drums\": %s, \"role\": \"tones\", \"style\": \"%s\"}]}\n",
                                     j->recipe, j->genre, n_notes, stem, p->instrument, p->program, p->is_drums ? "true" : "false", p->folder);
@@ -441,6 +446,7 @@ static bl_status plan_songs(job *jobs, bl_error *err)
 
 static void plan_tones(job *jobs)
 {
+    char stem[64];
     for (int i = 0; i < COUNT(tone_presets) * TONE_PARTS; i++) {
         job *j = &jobs[i];
         j->preset = &tone_presets[i / TONE_PARTS];
@@ -448,29 +454,145 @@ static void plan_tones(job *jobs)
         snprintf(j->genre, sizeof j->genre, "%s", j->preset->genres[j->part % 2]);
         snprintf(j->name, sizeof j->name, "tones/%s-%d", j->preset->folder, j->part + 1);
         snprintf(j->recipe, sizeof j->recipe, "render_dataset %d %s font %.60s", RECIPE_VERSION, j->name, bl_path_name(args.soundfont));
-        snprintf(j->row, sizeof j->row, "%s,%s,%s tones %d,,,,,,FluidSynth,%s,125,\n", j->name, j->genre, j->preset->folder, j->part + 1, j->preset->instrument);
+        stem_name(j->preset->instrument, stem);
+        snprintf(j->row, sizeof j->row, "%s/%s.flac,%s,%s tones %d,,,,,,FluidSynth,%s,,\n", j->name, stem, j->genre, j->preset->folder, j->part + 1, j->preset->instrument);
     }
 }
 
-static bl_status write_metadata(const job *jobs, int64_t n, bl_error *err)
+static bl_status write_metadata(const char *out, const job *jobs, int64_t n, bl_error *err)
 {
-    char *text = NULL, path[BL_PATH_MAX];
+    char *text = NULL;
     size_t n_bytes = 0;
-    (void)path;
-    return BL_OK;
+    FILE *f = open_memstream(&text, &n_bytes);
+    if (!f)
+        return bl_fail(err, BL_ENOMEM, "no memory for metadata.csv");
+    fprintf(f, "file,genre,title,artist,album,release,duration,timestamp,producer,instruments,tempo,key\n");
+    for (int64_t i = 0; i < n; i++)
+        fputs(jobs[i].row, f);
+    if (fclose(f) != 0)
+        bl_fail(err, BL_ENOMEM, "no memory for metadata.csv");
+    else
+        write_text(out, "metadata.csv", text, n_bytes, err);
+    free(text);
+    return err->code;
 }
 
+/* ---- doing them ---- */
+
+/* truth.json begins with {"recipe": "...". */
 static int is_finished(const job *j, const char *folder)
 {
+    static const char before[] = "{\"recipe\": \"";
     char path[BL_PATH_MAX], *text = NULL;
-    size_t n_bytes;
+    size_t n_bytes = 0;
     bl_error ignored = { 0 };
     int same = 0;
     if (bl_path_join(path, folder, "truth.json", &ignored) == BL_OK && bl_is_file(path) &&
         bl_read_file(path, 1 << 24, &text, &n_bytes, &ignored) == BL_OK) {
-        const size_t n = strlen(j->recipe);
-        same = n_bytes > 13 + n && !strncmp(text + 12, j->recipe, n) && text[12 + n] == '"';
+        const size_t n = strlen(j->recipe), m = strlen(before);
+        same = n_bytes > m + n && !strncmp(text, before, m) && !strncmp(text + m, j->recipe, n) && text[m + n] == '"';
     }
     free(text);
     return same;
+}
+
+/* A folder of another recipe would keep stems that the new song has not: its sounds and notes go, if we made them. */
+static void clear_folder(const char *folder)
+{
+    char path[BL_PATH_MAX], **names = NULL;
+    int n = 0;
+    bl_error ignored = { 0 };
+    if (bl_path_join(path, folder, "truth.json", &ignored) != BL_OK || !bl_is_file(path))
+        return;
+    unlink(path);
+    if (bl_list_folder(folder, &names, &n, &ignored) != BL_OK)
+        return;
+    for (int i = 0; i < n; i++)
+        if ((!strcmp(bl_path_extension(names[i]), "flac") || !strcmp(bl_path_extension(names[i]), "mid")) &&
+            bl_path_join(path, folder, names[i], &ignored) == BL_OK)
+            unlink(path);
+    bl_names_free(names, n);
+}
+
+static bl_status run_job(const job *j, const char *out, data_soundfont **font, bl_error *err)
+{
+    char folder[BL_PATH_MAX];
+    if (bl_path_join(folder, out, j->name, err) != BL_OK || is_finished(j, folder))
+        return err->code;
+    if (!*font && !(*font = data_soundfont_new(args.soundfont, SAMPLE_RATE, err)))
+        return err->code;
+    clear_folder(folder);
+    if (bl_make_folder(folder, err) != BL_OK)
+        return err->code;
+    return j->preset ? render_tones(j, folder, *font, err) : render_song(j, folder, *font, err);
+}
+
+static bl_status run_jobs(const char *out, const job *jobs, int64_t n, bl_error *err)
+{
+    bl_progress progress;
+    int64_t done = 0;
+    bl_progress_start(&progress, "rendering", "folders", n, args.quiet);
+#pragma omp parallel num_threads((int)args.threads)
+    {
+        data_soundfont *font = NULL;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t i = 0; i < n; i++) {
+            bl_error own = { 0 };
+            int stop;
+#pragma omp critical(render_dataset)
+            stop = err->code != BL_OK || bl_interrupted();
+            if (!stop)
+                run_job(&jobs[i], out, &font, &own);
+#pragma omp critical(render_dataset)
+            {
+                if (own.code != BL_OK)
+                    bl_fail(err, own.code, "%s", own.msg);
+                if (!stop && own.code == BL_OK)
+                    bl_progress_step(&progress, ++done, jobs[i].name);
+            }
+        }
+        data_soundfont_free(font);
+    }
+    bl_progress_end(&progress);
+    if (err->code == BL_OK && bl_interrupted())
+        bl_fail(err, BL_ESTOP, "interrupted after %lld of %lld folders; the same command goes on from here", (long long)done, (long long)n);
+    return err->code;
+}
+
+static bl_status render(const char *out, bl_error *err)
+{
+    const int64_t n_tones = args.tones ? COUNT(tone_presets) * TONE_PARTS : 0, n = args.n_songs + n_tones;
+    job *jobs = calloc((size_t)n, sizeof *jobs);
+    if (!jobs)
+        return bl_fail(err, BL_ENOMEM, "no memory for %lld songs", (long long)args.n_songs);
+    if (n_tones)
+        plan_tones(jobs + args.n_songs);
+    if (plan_songs(jobs, err) == BL_OK && bl_make_folder(out, err) == BL_OK && run_jobs(out, jobs, n, err) == BL_OK)
+        write_metadata(out, jobs, n, err);
+    free(jobs);
+    return err->code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *out = NULL;
+    int n_out = 0;
+    bl_error err = { 0 };
+    const int status = bl_cli_parse(&program, options, argc, argv, &out, &n_out);
+    if (status >= 0)
+        return status;
+    if (args.n_songs < 0 || args.n_songs > 100000 || (args.n_songs == 0 && !args.tones))
+        bl_fail(&err, BL_EARG, "--songs: expected 1 to 100000, got %lld", (long long)args.n_songs);
+    if (args.threads < 0 || args.threads > 1024)
+        bl_fail(&err, BL_EARG, "--threads: expected 1 to 1024, got %lld", (long long)args.threads);
+    if (args.threads == 0)
+        args.threads = omp_get_max_threads();
+    if (!bl_is_file(args.soundfont))
+        bl_fail(&err, BL_EIO, "%s: no such sound font (Debian's package is fluid-soundfont-gm)", args.soundfont);
+    bl_catch_interrupt();
+    if (err.code != BL_OK || render(out, &err) != BL_OK)
+        return bl_cli_fail(&program, &err);
+    if (!args.quiet)
+        printf("%s: %lld songs%s\n", out, (long long)args.n_songs, args.tones ? " and the tones of every instrument" : "");
+    return 0;
 }

@@ -82,6 +82,7 @@ const nn_op nn_op_band_mix = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .no_grad = 6, /* bank and offset */
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4] [3,17] [2]:0..0; 5", NULL },
 };

@@ -147,6 +147,7 @@ const nn_op nn_op_harmonic = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .no_grad = 6, /* f0_hz and stiffness */
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4] [2,3]:400..410 [2]:0..0.001; 20 8000", NULL },
 };

@@ -1,7 +1,7 @@
 """Ten steps of torch.optim in float64 for tests/nn/test_optimizer.c -> tests/golden/optimizer.txt.
 Run with /usr/bin/python3 from the root of the repository (Debian 12: torch 1.13.0).
 
-A case is a line `case KIND key=value...`, a line with its name, then the start vector, ten gradients, ten results.
+A case is a line `case KIND key=value...`, a line with its name, then the start vector, ten gradients, ten results."""
 import numpy as np
 import torch
 

@@ -1,0 +1,212 @@
+#include "blocks/track_role.h"
+
+#include "audio/f0.h"
+#include "audio/features.h"
+#include "audio/resample.h"
+#include "data/instruments.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RATE = 16000, N_FFT = 2048, HOP = 320, MOST_SECONDS = 60, TOP_HZ = 4000 };
+static const double hop_s = (double)HOP / RATE;
+
+static int by_value(const void *pa, const void *pb)
+{
+    const double a = *(const double *)pa, b = *(const double *)pb;
+    return (a > b) - (a < b);
+}
+
+static double median(double *v, int64_t n)
+{
+    if (n == 0)
+        return 0;
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return v[n / 2];
+}
+
+typedef struct edge {
+    double time_s;
+    int    change;
+} edge;
+
+static int by_time(const void *pa, const void *pb)
+{
+    const edge *a = pa, *b = pb;
+    if (a->time_s != b->time_s)
+        return a->time_s < b->time_s ? -1 : 1;
+    return (a->change > b->change) - (a->change < b->change);
+}
+
+bl_status blocks_track_from_notes(const music_track *notes, blocks_track_measures *out, bl_error *err)
+{
+    const int n = notes->n_notes;
+    double sounding = 0, together = 0;
+    int depth = 0;
+    *out = (blocks_track_measures){ 0 };
+    if (n < 1)
+        return bl_fail(err, BL_EARG, "a track without notes has no role");
+    edge *edges = malloc(2 * (size_t)n * sizeof *edges);
+    double *v = malloc((size_t)n * sizeof *v);
+    if (!edges || !v) {
+        free(edges);
+        free(v);
+        return bl_fail(err, BL_ENOMEM, "no memory for %d notes", n);
+    }
+    for (int i = 0; i < n; i++) {
+        /* A slip of 50 ms between one note and the next is legato, no chord. */
+        const double length = notes->notes[i].offset_s - notes->notes[i].onset_s;
+        edges[2 * i] = (edge){ notes->notes[i].onset_s, 1 };
+        edges[2 * i + 1] = (edge){ notes->notes[i].onset_s + (length > 0.1 ? length - 0.05 : length > 0 ? length / 2 : 0), -1 };
+    }
+    qsort(edges, 2 * (size_t)n, sizeof *edges, by_time);
+    for (int i = 0; i + 1 < 2 * n; i++) {
+        depth += edges[i].change;
+        const double step = edges[i + 1].time_s - edges[i].time_s;
+        sounding += depth > 0 ? step : 0;
+        together += depth > 1 ? step : 0;
+    }
+    out->polyphony = sounding > 0 ? together / sounding : 0;
+    out->density_hz = sounding > 0 ? n / sounding : 0;
+    for (int i = 0; i < n; i++)
+        v[i] = notes->notes[i].pitch;
+    out->register_midi = median(v, n);
+    for (int i = 0; i < n; i++)
+        v[i] = notes->notes[i].offset_s - notes->notes[i].onset_s;
+    out->note_s = median(v, n);
+    free(edges);
+    free(v);
+    return BL_OK;
+}
+
+/* Share of a frame's energy below TOP_HZ that lies within 3 % (and two bins) of a multiple of f0_hz. */
+static double explained(const float *magnitude, int n_bins, int64_t n_frames, int64_t t, double f0_hz)
+{
+    const double bin_hz = (double)RATE / N_FFT;
+    double total = 0, inside = 0;
+    for (int k = 2; k < n_bins && k * bin_hz < TOP_HZ; k++) {
+        const double e = (double)magnitude[k * n_frames + t] * (double)magnitude[k * n_frames + t];
+        const double hz = k * bin_hz, h = floor(hz / f0_hz + 0.5), reach = 2.1 * bin_hz + 0.006 * hz;
+        total += e;
+        if (h >= 1 && fabs(hz - h * f0_hz) < reach)
+            inside += e;
+    }
+    return total > 0 ? inside / total : 1;
+}
+
+static void measure_frames(const audio_features *f, const audio_f0_track *track, double *v, blocks_track_measures *out)
+{
+    const int64_t T = f->n_frames < track->n_frames ? f->n_frames : track->n_frames;
+    double top = 0, strongest = 0, sounding = 0, many = 0, last = -1;
+    int64_t n = 0, n_onsets = 0;
+
+    for (int64_t t = 0; t < T; t++) {
+        top = (double)f->rms[t] > top ? (double)f->rms[t] : top;
+        strongest = (double)f->onset[t] > strongest ? (double)f->onset[t] : strongest;
+    }
+    for (int64_t t = 0; t < T; t++) {
+        if ((double)f->rms[t] < 0.03 * top)
+            continue;
+        sounding++;
+        if (track->guess_hz[t] <= 0) {
+            many++;
+            continue;
+        }
+        v[n++] = audio_hz_to_midi((double)track->guess_hz[t]);
+        many += explained(f->magnitude, f->n_bins, f->n_frames, t, (double)track->guess_hz[t]) < BLOCKS_ROLE_EXPLAINED;
+    }
+    out->polyphony = sounding > 0 ? many / sounding : 0;
+    out->register_midi = median(v, n);
+    n = 0;
+    for (int64_t t = 1; t + 1 < T; t++) {
+        const double s = (double)f->onset[t];
+        if (s < 0.2 * strongest || s < (double)f->onset[t - 1] || s <= (double)f->onset[t + 1] ||
+            (double)f->rms[t] < 0.03 * top)
+            continue;
+        const double now = (double)t * hop_s;
+        if (last >= 0)
+            v[n++] = now - last;
+        last = now;
+        n_onsets++;
+    }
+    out->density_hz = sounding > 0 ? (double)n_onsets / (sounding * hop_s) : 0;
+    out->note_s = n ? median(v, n) : sounding * hop_s;
+}
+
+bl_status blocks_track_from_sound(const float *x, int64_t n_samples, int sample_rate, blocks_track_measures *out,
+                                  bl_error *err)
+{
+    const audio_feature_config config = { .sample_rate = RATE, .n_fft = N_FFT, .hop_length = HOP, .n_mels = 64, .fmin_hz = 30,
+                                          .which = AUDIO_FEATURE_RMS | AUDIO_FEATURE_ONSET | AUDIO_FEATURE_MAGNITUDE };
+    audio_feature_plan *plan = NULL;
+    audio_features f = { 0 };
+    audio_f0_track track = { 0 };
+    float *y = NULL, peak = 0;
+    double *v = NULL;
+    bl_status status;
+
+    *out = (blocks_track_measures){ .measured = 1 };
+    for (int64_t i = 0; i < n_samples; i++)
+        peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
+    if (n_samples < sample_rate / 20 || !(peak > 1e-4f))
+        return bl_fail(err, BL_EARG, "a silent or empty track has no role");
+    if (n_samples > (int64_t)sample_rate * MOST_SECONDS)
+        n_samples = (int64_t)sample_rate * MOST_SECONDS;
+    const int64_t n = audio_resample_length(n_samples, sample_rate, RATE);
+    y = malloc((size_t)n * sizeof *y);
+    v = malloc((size_t)(n / HOP + 2) * sizeof *v);
+    if (!y || !v) {
+        status = bl_fail(err, BL_ENOMEM, "no memory for a track of %lld samples", (long long)n);
+        goto done;
+    }
+    if ((status = audio_resample_buffer(x, n_samples, sample_rate, RATE, AUDIO_RESAMPLE_FAST, y, err)) != BL_OK)
+        goto done;
+    plan = audio_feature_plan_new(&config, err);
+    status = plan ? audio_feature_plan_run(plan, y, n, &f, err) : err ? err->code : BL_ENOMEM;
+    if (status == BL_OK)
+        status = audio_f0_run(y, n, RATE, (audio_f0_config){ .fmin_hz = 30, .fmax_hz = 2200, .hop_s = hop_s }, &track, err);
+    if (status == BL_OK)
+        measure_frames(&f, &track, v, out);
+done:
+    free(y);
+    free(v);
+    audio_feature_plan_free(plan);
+    audio_features_free(&f);
+    audio_f0_free(&track);
+    return status;
+}
+
+double blocks_track_role(int instrument, const blocks_track_measures *m, char role[16], char name[64])
+{
+    const data_instrument *i = instrument >= 0 ? data_instrument_at(instrument) : NULL;
+    const data_family family = i ? i->family : DATA_SYNTHS;
+    const int many = m->polyphony >= BLOCKS_ROLE_POLYPHONY;
+    const char *r, *what = i ? i->name : "unknown";
+    double confidence;
+
+    /* Counting is certain; measuring is as sure as it is far from the border. */
+    confidence = 1 / (1 + exp(-fabs(m->polyphony - BLOCKS_ROLE_POLYPHONY) / (m->measured ? 0.1 : 0.03)));
+    if (family == DATA_BASSES || family == DATA_PERCUSSION) {
+        r = family == DATA_BASSES ? "bass" : "rhythm";
+        snprintf(name, 64, "%s", what);
+        confidence = 1;
+    } else if (family == DATA_VOICES && i && !strcmp(i->name, "voice")) {
+        r = "lead";
+        snprintf(name, 64, "lead voice");
+        confidence = 1;
+    } else if (family == DATA_GUITARS) {
+        r = many ? "rhythm" : "lead";
+        if (i && !strcmp(i->name, "electric guitar"))
+            snprintf(name, 64, "%s guitar", r);
+        else
+            snprintf(name, 64, "%s %s", r, what);
+    } else {
+        const int sustains = family == DATA_STRINGS || family == DATA_ORGANS || family == DATA_SYNTHS || family == DATA_VOICES;
+        r = !many ? "melody" : sustains && m->note_s >= 1 ? "pad" : "chords";
+        snprintf(name, 64, "%s %s", what, r);
+    }
+    snprintf(role, 16, "%s", r);
+    return confidence;
+}

@@ -1,0 +1,54 @@
+/* What a track is for in the band, from simple measured statistics and its instrument.
+ *
+ *     polyphony    share of the sounding time in which more than one pitch sounds
+ *     register     median pitch, MIDI number
+ *     density      notes (or onsets) per second of sounding time
+ *     note length  median, seconds
+ *
+ * With notes these are counted; without, they are measured: onsets are peaks of the onset strength, the register is
+ * the median fundamental frequency, and a frame counts as polyphonic when the harmonics of its best fundamental
+ * explain less than BLOCKS_ROLE_EXPLAINED of its energy below 4 kHz.
+ *
+ * Rules (name of the role, then the name of the whole):
+ *     basses                             bass        "bass"
+ *     drums, percussion                  rhythm      "drums"; one kind of hit only: "kick", "snare", ...
+ *     guitars, polyphony < 0.35          lead        "lead guitar"
+ *     guitars, else                      rhythm      "rhythm guitar"
+ *     strings, organs, synths, choirs,
+ *       polyphony >= 0.35, notes >= 1 s  pad         "organ pad"
+ *     any, polyphony >= 0.35             chords      "piano chords"
+ *     any, else                          melody      "piano melody"
+ *     voice                              lead        "lead voice"
+ * The confidence of the role falls to 0.5 where polyphony stands on the border.
+ *
+ * Errors    BL_EARG: an empty or silent track; BL_ENOMEM.
+ * Tested    tests/blocks/test_tone_detector.c
+ */
+#ifndef BL_BLOCKS_TRACK_ROLE_H
+#define BL_BLOCKS_TRACK_ROLE_H
+
+#include "base/error.h"
+#include "music/score.h"
+
+#include <stdint.h>
+
+#define BLOCKS_ROLE_EXPLAINED 0.75
+#define BLOCKS_ROLE_POLYPHONY 0.35
+
+typedef struct blocks_track_measures {
+    double polyphony, register_midi, density_hz, note_s;
+    int    measured; /* 1: from sound, 0: from notes */
+} blocks_track_measures;
+
+/* From notes. */
+bl_status blocks_track_from_notes(const music_track *notes, blocks_track_measures *out, bl_error *err);
+
+/* From sound: x [n_samples], one channel. At most the first minute is looked at. */
+bl_status blocks_track_from_sound(const float *x, int64_t n_samples, int sample_rate, blocks_track_measures *out,
+                                  bl_error *err);
+
+/* role: "lead", "rhythm", "chords", "melody", "pad" or "bass"; name: "lead guitar", "piano chords" ...
+ * instrument: id of data/instruments.h. Returns the confidence, 0.5 .. 1. */
+double blocks_track_role(int instrument, const blocks_track_measures *m, char role[16], char name[64]);
+
+#endif

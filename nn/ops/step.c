@@ -1,0 +1,19 @@
+/* nn/ops/step.c - 1 where x > 0, else 0. Constant almost everywhere: no gradient. */
+#include "nn/unary.h"
+
+NN_UNARY_KERNEL(forward, (void)0, u > 0 ? 1 : 0)
+
+const nn_op nn_op_step = {
+    .name = "step",
+    .summary = "1 where x > 0, else 0",
+    .min_in = 1,
+    .max_in = 1,
+    .shape = nn_same_shape_rule,
+    .forward = forward,
+    .examples = (const char *const[]){ "[2,3,5]", NULL },
+};
+
+nn_node *nn_step(nn_tape *t, nn_node *x)
+{
+    return nn_apply(t, &nn_op_step, NULL, 1, &x);
+}

@@ -1,0 +1,22 @@
+/* Attributes of gather_time and scatter_time, each other's gradient: positions along the last dimension. */
+#ifndef BL_NN_TIME_INDEX_H
+#define BL_NN_TIME_INDEX_H
+
+#include "nn/ops.h"
+
+typedef struct nn_time_index {
+    const int64_t *index;    /* [rows, n], on the tape; values in 0 .. n_source - 1        */
+    int64_t        rows;     /* 1: the same for all; else one row for each example (dim 0) */
+    int64_t        n;        /* samples of the gathered side                               */
+    int64_t        n_source; /* samples of the side gathered from                          */
+} nn_time_index;
+
+/* Copies the positions to the tape; NULL with tape->err set when one lies outside 0 .. n_source - 1. */
+const int64_t *nn_time_index_copy(nn_tape *tape, const char *op, const int64_t *index, int64_t count, int64_t n_source);
+nn_node *nn_gather_time_by(nn_tape *tape, nn_node *x, const nn_time_index *by);
+nn_node *nn_scatter_time_by(nn_tape *tape, nn_node *x, const nn_time_index *by);
+
+/* For examples of both ops: "shared" or "per_example", 7 positions among 5 samples. */
+int nn_time_index_parse(const char *text, void *attr);
+
+#endif

@@ -1,0 +1,284 @@
+#define _POSIX_C_SOURCE 200809L
+/* Learns to tell instruments by their tones: data_tones -> features -> support vector machine ->
+ * OUT/tone_detector.h5, with figures on recordings it never heard. */
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "blocks/tone_detector.h"
+#include "train/options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const bl_cli_program program = {
+    .name = "train_tone_detector",
+    .summary = "Learns which instrument a tone is (support vector machine, cross-validated) from a dataset folder.\n"
+               "Writes OUT/tone_detector.h5 and prints its accuracy on recordings it never heard.\n"
+               "--steps N learns from at most N tones of each instrument ([tone_detector] max_tones_per_instrument).\n"
+               "Ctrl-C keeps what is measured and searched in OUT/tone_detector.part.h5; --resume goes on from there.",
+    .examples = "  train_tone_detector --config configs/rock.ini songs --out checkpoints\n"
+                "  train_tone_detector notes --set tone_detector.kernel=rbf --set tone_detector.C=\"1 10\" --log tones.csv\n",
+};
+static const char part_kind[] = "tone_detector_part";
+
+/* ---- what is finished --------------------------------------------------------------------------- */
+
+/* Scores belong to the options they were made with; so does the table to its tones. */
+static uint64_t options_hash(const blocks_tone_detector_options *o)
+{
+    uint64_t h = bl_hash(0, o->C, sizeof o->C);
+    const int numbers[] = { o->n_C, o->n_gamma, o->n_folds, o->balanced, o->min_per_instrument };
+    h = bl_hash(h, o->gamma_scale, sizeof o->gamma_scale);
+    h = bl_hash(h, numbers, sizeof numbers);
+    return bl_hash(h, &o->seed, sizeof o->seed);
+}
+
+static bl_status save_part(const char *path, const blocks_tone_table *t, const blocks_tone_search *search, uint64_t options,
+                           bl_error *err)
+{
+    nn_checkpoint *c = nn_checkpoint_create(path, part_kind, err);
+    int64_t *measured = malloc((size_t)(t->n ? t->n : 1) * sizeof *measured);
+    if (!c || !measured) {
+        free(measured);
+        if (c) {
+            bl_error ignored = { 0 };
+            nn_checkpoint_commit(c, &ignored);
+        }
+        return bl_fail(err, BL_ENOMEM, "%s: no memory", path);
+    }
+    for (int64_t i = 0; i < t->n; i++)
+        measured[i] = t->measured[i];
+    nn_checkpoint_put_int(c, "fingerprint", (int64_t)t->fingerprint, err);
+    nn_checkpoint_put_int(c, "options", (int64_t)options, err);
+    nn_checkpoint_put(c, "features", NN_F32, 2, (int64_t[]){ t->n, BLOCKS_TONE_FEATURES }, t->features, err);
+    nn_checkpoint_put(c, "tone", NN_I64, 1, &t->n, t->tone, err);
+    nn_checkpoint_put(c, "measured", NN_I64, 1, &t->n, measured, err);
+    if (search->started)
+        nn_checkpoint_put(c, "scores", NN_F64, 2, (int64_t[]){ 2, 256 }, search->scores, err);
+    free(measured);
+    return nn_checkpoint_commit(c, err);
+}
+
+/* Takes over what an earlier run finished with the same tones; says nothing when there is nothing to take. */
+static void load_part(const char *path, blocks_tone_table *t, blocks_tone_search *search, uint64_t options, int quiet)
+{
+    bl_error err = { 0 };
+    int64_t n = 0, taken = 0;
+    nn_checkpoint *c = bl_is_file(path) ? nn_checkpoint_open(path, part_kind, &err) : NULL;
+    if (!c)
+        return;
+    if ((uint64_t)nn_checkpoint_get_int(c, "fingerprint", 0, &err) != t->fingerprint) {
+        if (!quiet)
+            printf("the tones are not those of the interrupted run; beginning afresh\n");
+        nn_checkpoint_free(c);
+        return;
+    }
+    float *features = nn_checkpoint_get(c, "features", NN_F32, 2, (int64_t[]){ -1, BLOCKS_TONE_FEATURES }, (int64_t[2]){ 0 }, &err);
+    int64_t *tone = nn_checkpoint_get(c, "tone", NN_I64, 1, (int64_t[]){ -1 }, &n, &err);
+    int64_t *measured = tone ? nn_checkpoint_get(c, "measured", NN_I64, 1, &n, NULL, &err) : NULL;
+    /* Rows that could not be measured are gone from a finished table, so match by tone. */
+    for (int64_t i = 0, j = 0; features && measured && i < t->n; i++) {
+        while (j < n && tone[j] < t->tone[i])
+            j++;
+        if (j < n && tone[j] == t->tone[i] && measured[j]) {
+            memcpy(t->features + i * BLOCKS_TONE_FEATURES, features + j * BLOCKS_TONE_FEATURES,
+                   BLOCKS_TONE_FEATURES * sizeof *features);
+            t->measured[i] = (unsigned char)measured[j];
+            taken++;
+        }
+    }
+    if ((uint64_t)nn_checkpoint_get_int(c, "options", 0, &err) == options && nn_checkpoint_has(c, "scores")) {
+        double *scores = nn_checkpoint_get(c, "scores", NN_F64, 2, (int64_t[]){ 2, 256 }, NULL, &err);
+        if (scores) {
+            memcpy(search->scores, scores, sizeof search->scores);
+            search->started = 1;
+        }
+        free(scores);
+    }
+    if (!quiet)
+        printf("resumed: %lld of %lld tones are measured\n", (long long)taken, (long long)t->n);
+    free(features);
+    free(tone);
+    free(measured);
+    nn_checkpoint_free(c);
+}
+
+/* ---- report ------------------------------------------------------------------------------------- */
+
+static void print_figures(const blocks_tone_detector *d, const blocks_tone_search *search, const blocks_tone_figures *f)
+{
+    printf("learned %d instruments from %lld tones: %s kernel, C %g", d->n_classes, (long long)f->n_train,
+           nn_svm_kernel_names[search->best_kernel], search->best_C);
+    if (search->best_kernel == NN_SVM_RBF)
+        printf(", gamma %g", search->best_gamma);
+    printf(", %lld support vectors\n", (long long)d->svm->n_sv);
+    if (f->n == 0) {
+        printf("nothing was held out: every instrument has one recording only\n");
+        return;
+    }
+    printf("held out: %lld tones of %lld recordings never heard\n", (long long)f->n, (long long)f->n_recordings);
+    printf("  accuracy             %.3f   (mean recall %.3f)\n", f->accuracy, f->recall);
+    printf("  nearest MFCC mean    %.3f   (mean recall %.3f)\n", f->nearest_mean, f->nearest_mean_recall);
+    printf("  majority             %.3f   (mean recall %.3f)\n", f->majority, 1.0 / d->n_classes);
+    printf("  calibration error    %.3f\n", f->calibration);
+    if (f->drum_accuracy >= 0)
+        printf("  kinds of drum hits   %.3f\n", f->drum_accuracy);
+}
+
+static bl_status write_log(const char *path, const blocks_tone_detector *d, const blocks_tone_detector_options *o,
+                           const blocks_tone_search *search, const blocks_tone_figures *f, bl_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *m = open_memstream(&text, &size);
+    if (!m)
+        return bl_fail(err, BL_ENOMEM, "%s: no memory", path);
+    fprintf(m, "what,name,value,value2,value3\n");
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < o->n_C * (k == NN_SVM_RBF ? o->n_gamma : 1); i++)
+            if (search->scores[k][i] >= 0) {
+                const int n_gamma = k == NN_SVM_RBF ? o->n_gamma : 1;
+                fprintf(m, "search,%s,%g,%g,%.6f\n", nn_svm_kernel_names[k], o->C[i / n_gamma],
+                        k == NN_SVM_RBF ? o->gamma_scale[i % n_gamma] / BLOCKS_TONE_FEATURES : 0, search->scores[k][i]);
+            }
+    fprintf(m, "figure,accuracy,%.6f,,\nfigure,mean_recall,%.6f,,\nfigure,majority,%.6f,,\n", f->accuracy, f->recall, f->majority);
+    fprintf(m, "figure,nearest_mean,%.6f,,\nfigure,nearest_mean_recall,%.6f,,\nfigure,calibration_error,%.6f,,\n",
+            f->nearest_mean, f->nearest_mean_recall, f->calibration);
+    fprintf(m, "figure,drum_accuracy,%.6f,,\nfigure,tones,%lld,,\nfigure,recordings,%lld,,\n", f->drum_accuracy,
+            (long long)f->n, (long long)f->n_recordings);
+    for (int a = 0; a < d->n_classes; a++)
+        for (int b = 0; b < d->n_classes; b++)
+            if (f->confusion[a][b])
+                fprintf(m, "confusion,%s,%s,%lld,\n", d->name[a], d->name[b], (long long)f->confusion[a][b]);
+    if (fclose(m) != 0) {
+        free(text);
+        return bl_fail(err, BL_ENOMEM, "%s: no memory", path);
+    }
+    const bl_status status = bl_write_file(path, text, size, err);
+    free(text);
+    return status;
+}
+
+/* ---- the run ------------------------------------------------------------------------------------ */
+
+typedef struct run_state {
+    data_dataset *dataset;
+    data_tones    tones;
+    blocks_tone_table  table;
+    blocks_tone_search search;
+    blocks_tone_detector_options options;
+    char part[BL_PATH_MAX], path[BL_PATH_MAX];
+} run_state;
+
+static void report_skip(void *user, const char *path, const char *reason)
+{
+    (void)user;
+    fprintf(stderr, "skipped %s: %s\n", path, reason);
+}
+
+static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
+{
+    char line[512];
+    bl_status status = blocks_tone_detector_configure(&s->options, opt->config, err);
+    if (status != BL_OK)
+        return status;
+    if (opt->steps > 0)
+        s->options.max_per_instrument = opt->steps > 1000000 ? 1000000 : (int)opt->steps;
+    s->options.seed = (uint64_t)opt->seed;
+    s->options.quiet = opt->quiet;
+    /* A config may serve several programs: an unknown key is one of this program's own section. */
+    if ((status = bl_path_join(s->path, opt->out_dir, "tone_detector.h5", err)) != BL_OK ||
+        (status = bl_path_join(s->part, opt->out_dir, "tone_detector.part.h5", err)) != BL_OK)
+        return status;
+    for (int i = 0; i < bl_config_count(opt->config); i++)
+        if (strcmp(bl_config_at(opt->config, i)->section, "tone_detector") != 0)
+            bl_config_mark_used(opt->config, i);
+    if ((status = bl_config_check_unused(opt->config, err)) != BL_OK)
+        return status;
+    s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
+    if (!s->dataset)
+        return err->code;
+    status = data_tones_collect(s->dataset, &(data_tones_options){ .sample_rate = BLOCKS_TONE_RATE, .max_overlap_s = -1,
+                                                                   .max_tones_per_instrument = 4 * s->options.max_per_instrument,
+                                                                   .quiet = opt->quiet, .seed = (uint64_t)opt->seed },
+                                &s->tones, err);
+    if (status != BL_OK)
+        return status;
+    if (!opt->quiet) {
+        data_tones_describe(&s->tones, line, sizeof line);
+        printf("%s\n", line);
+    }
+    return blocks_tone_table_new(&s->table, s->dataset, &s->tones, s->options.max_per_instrument, (uint64_t)opt->seed, err);
+}
+
+static bl_status run(run_state *s, const train_options *opt, bl_error *err)
+{
+    blocks_tone_detector *d = NULL;
+    blocks_tone_figures *figures = NULL;
+    char *config = NULL;
+    bl_status status = prepare(s, opt, err);
+
+    if (status != BL_OK)
+        return status;
+    if (opt->resume)
+        load_part(s->part, &s->table, &s->search, options_hash(&s->options), opt->quiet);
+    if (bl_interrupted())
+        status = bl_fail(err, BL_ESTOP, "interrupted");
+    if (status == BL_OK)
+        status = blocks_tone_table_measure(&s->table, &s->tones, opt->quiet, err);
+    if (status == BL_OK) {
+        d = blocks_tone_detector_train(&s->table, &s->options, &s->search, err);
+        status = d ? BL_OK : err->code;
+    }
+    if (status == BL_ESTOP) {
+        bl_error part_err = { 0 };
+        if (save_part(s->part, &s->table, &s->search, options_hash(&s->options), &part_err) == BL_OK)
+            fprintf(stderr, "what is finished was kept in %s; the same command with --resume goes on\n", s->part);
+        return status;
+    }
+    if (status != BL_OK)
+        return status;
+    figures = malloc(sizeof *figures);
+    config = bl_config_text(opt->config);
+    if (!figures || !config)
+        status = bl_fail(err, BL_ENOMEM, "no memory to evaluate the tone detector");
+    if (status == BL_OK)
+        status = blocks_tone_detector_evaluate(d, &s->table, figures, err);
+    if (status == BL_OK)
+        status = blocks_tone_detector_save(d, s->path, config, opt->seed, err);
+    if (status == BL_OK) {
+        /* For a later --resume with other settings of the search: measuring takes longest. */
+        bl_error ignored = { 0 };
+        save_part(s->part, &s->table, &s->search, options_hash(&s->options), &ignored);
+        print_figures(d, &s->search, figures);
+        printf("wrote %s\n", s->path);
+        if (opt->log_path)
+            status = write_log(opt->log_path, d, &s->options, &s->search, figures, err);
+    }
+    blocks_tone_detector_free(d);
+    free(figures);
+    free(config);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    train_options opt;
+    bl_error err = { 0 };
+    const int rc = train_options_parse(&program, argc, argv, &opt);
+    if (rc >= 0)
+        return rc;
+    bl_catch_interrupt();
+    run_state *s = calloc(1, sizeof *s);
+    const bl_status status = s ? run(s, &opt, &err) : bl_fail(&err, BL_ENOMEM, "no memory");
+    if (s) {
+        blocks_tone_table_free(&s->table);
+        data_tones_free(&s->tones);
+        data_dataset_free(s->dataset);
+        free(s);
+    }
+    train_options_free(&opt);
+    return status == BL_OK ? 0 : bl_cli_fail(&program, &err);
+}
