@@ -169,11 +169,11 @@ static int add_notes(const audio_sung_note *notes, int n, float tuning_cents, co
 static int add_chroma(const float *chroma, int64_t n_frames, double weight, double *score)
 {
     double heard[12] = { 0 }, sum = 0;
-    for (int64_t t = 0; t < n_frames; t++)
-        for (int i = 0; i < 12; i++)
-            heard[i] += (double)chroma[t * 12 + i];
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 12; i++) {
+        for (int64_t t = 0; t < n_frames; t++)
+            heard[i] += (double)chroma[i * n_frames + t];
         sum += heard[i];
+    }
     if (!(sum > 0))
         return 0;
     add_profiles(heard, 2 * weight, score);

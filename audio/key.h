@@ -3,7 +3,7 @@
  * The pitch-class profile of the notes (weighted by duration and place in the beat) is correlated with
  * key profiles; the last note, phrase endings and the leading tone decide between relatives.
  *
- * Shapes   chroma [n_frames, 12], C first (energy of each pitch class); notes [n_notes]
+ * Shapes   chroma [12, n_frames], row 0 is C, as audio_features.chroma; notes [n_notes]
  * Options  beats may be NULL: no metric weight. tuning_cents as in audio/notes.h.
  * Errors   parse: BL_EARG with the accepted forms. The finders cannot fail: nothing to hear gives
  *          C major with confidence 0.

@@ -67,9 +67,17 @@ bl_status audio_resample(const audio_clip *in, int to_rate, audio_resample_quali
         return status;
     const int64_t n_out = audio_resample_length(in->n_samples, in->sample_rate, to_rate);
     status = audio_clip_new(out, in->n_channels, n_out, to_rate, err);
-    for (int c = 0; c < in->n_channels && status == BL_OK; c++)
-        status = audio_resample_buffer(in->samples + c * in->n_samples, in->n_samples, in->sample_rate, to_rate,
-                                       quality, out->samples + c * n_out, err);
+    if (status != BL_OK)
+        return status;
+    #pragma omp parallel for schedule(static) if (in->n_channels > 1)
+    for (int c = 0; c < in->n_channels; c++) {
+        bl_error own = { 0 };
+        if (audio_resample_buffer(in->samples + c * in->n_samples, in->n_samples, in->sample_rate, to_rate,
+                                  quality, out->samples + c * n_out, &own) != BL_OK) {
+            #pragma omp critical(audio_resample_failed)
+            status = bl_fail(err, own.code, "%s", own.msg);
+        }
+    }
     if (status != BL_OK)
         audio_clip_free(out);
     return status;

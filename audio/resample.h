@@ -2,11 +2,14 @@
  *
  * Shapes   out length is exactly round(n_in * to / from), at least 1; sample i of out lies at time i / to,
  *          so nothing is shifted.
- * Options  best: stop band -145 dB, pass band 97 %; medium: -121 dB, 91 %; fast: -97 dB, 80 %.
+ * Options  Error of a sweep, measured over the given part of the band below half the lower rate, and seconds
+ *          for a minute of one channel from 44.1 to 16 kHz on one core:
+ *              best    -135 dB over 86 %   2.8 s      medium  -123 dB over 81 %   0.8 s
+ *              fast    -108 dB over 63 %   0.4 s
  * Errors   BL_EARG: a rate < 1, a ratio outside 1/256 .. 256, an empty clip. BL_ENOMEM.
  * Memory   audio_resample returns a new clip; release with audio_clip_free. in and out must not be the same.
  *          With from == to the result is a copy, bit for bit.
- * Threads  any.
+ * Threads  any; audio_resample converts channels in parallel, with the same samples at any thread count.
  * Tested   tests/audio/test_resample.c: sweep error in dB, exact lengths, no shift.
  */
 #ifndef BL_AUDIO_RESAMPLE_H

@@ -526,7 +526,7 @@ static int64_t nearest_tone(const blocks_synthesizer_trainer *t, int64_t i)
     double best_cost = HUGE_VAL;
     for (int64_t k = t->first[v]; k < t->first[v + 1]; k++) {
         const data_tone *e = &t->tones->tones[t->index[k]];
-        const double cost = abs(e->pitch - d->pitch) + fabs(e->velocity - d->velocity) / 64.0 +
+        const double cost = abs(e->pitch - d->pitch) + fabs((double)(e->velocity - d->velocity)) / 64 +
                             fabs(e->duration_s - d->duration_s);
         if (cost < best_cost) {
             best_cost = cost;

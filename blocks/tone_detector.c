@@ -509,14 +509,13 @@ static double mean_recall(const int64_t *right, const int64_t *count, int n)
 bl_status blocks_tone_detector_evaluate(const blocks_tone_detector *d, const blocks_tone_table *t,
                                         blocks_tone_figures *f, bl_error *err)
 {
-    int64_t train[NN_SVM_MAX_CLASSES] = { 0 }, count[NN_SVM_MAX_CLASSES] = { 0 }, right[NN_SVM_MAX_CLASSES] = { 0 },
+    int64_t count[NN_SVM_MAX_CLASSES] = { 0 }, right[NN_SVM_MAX_CLASSES] = { 0 },
             mean_right[NN_SVM_MAX_CLASSES] = { 0 }, bin_n[10] = { 0 }, n_majority = 0, n_right = 0, n_mean = 0,
             n_drums = 0, n_drums_right = 0;
     double bin_p[10] = { 0 }, bin_right[10] = { 0 };
     blocks_tone_guess *guess = malloc((size_t)t->n * sizeof *guess);
     unsigned char *seen = calloc((size_t)t->n, 1);
     means *m = malloc(sizeof *m);
-    int majority = 0;
 
     memset(f, 0, sizeof *f);
     if (!guess || !seen || !m) {
@@ -528,13 +527,8 @@ bl_status blocks_tone_detector_evaluate(const blocks_tone_detector *d, const blo
     learn_means(d, t, m);
     for (int64_t i = 0; i < t->n; i++) {
         const int c = class_of(d, t->instrument[i]);
-        if (c >= 0 && !t->held_out[i]) {
-            train[c]++;
-            f->n_train++;
-        }
+        f->n_train += c >= 0 && !t->held_out[i];
     }
-    for (int c = 1; c < d->n_classes; c++)
-        majority = train[c] > train[majority] ? c : majority;
     #pragma omp parallel for schedule(dynamic, 8)
     for (int64_t i = 0; i < t->n; i++)
         if (t->held_out[i] && class_of(d, t->instrument[i]) >= 0)
@@ -553,7 +547,6 @@ bl_status blocks_tone_detector_evaluate(const blocks_tone_detector *d, const blo
         n_right += g == c;
         mean_right[c] += near == c;
         n_mean += near == c;
-        n_majority += c == majority;
         bin_n[bin]++;
         bin_p[bin] += guess[i].probability;
         bin_right[bin] += g == c;
@@ -562,6 +555,8 @@ bl_status blocks_tone_detector_evaluate(const blocks_tone_detector *d, const blo
             n_drums_right += guess[i].drum_kind == (int)blocks_drum_kind_of(t->pitch[i]);
         }
     }
+    for (int c = 0; c < d->n_classes; c++)
+        n_majority = count[c] > n_majority ? count[c] : n_majority;
     const double n = f->n ? (double)f->n : 1;
     f->accuracy = (double)n_right / n;
     f->recall = mean_recall(right, count, d->n_classes);

@@ -95,7 +95,7 @@ bl_status blocks_tone_detector_configure(blocks_tone_detector_options *o, const 
 typedef struct blocks_tone_figures {
     int64_t n, n_recordings;       /* tones tested                                                  */
     double  accuracy, recall;      /* recall: mean over the instruments                             */
-    double  majority;              /* always the instrument most frequent in training               */
+    double  majority;              /* the best constant answer: the share of the most frequent one   */
     double  nearest_mean;          /* nearest class mean of the 19 mean MFCCs, standardised          */
     double  nearest_mean_recall;
     double  calibration;           /* expected calibration error, ten bins                          */

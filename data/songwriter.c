@@ -791,7 +791,7 @@ static void write_voice(writer *w)
 {
     line l = { .sings = 1, .velocity = 92 };
     player p = { .position = 0 };
-    if (!(p.track = new_part(w, "vocals", 53, 0, "vocals", "vocals", 0)))
+    if (!(p.track = new_part(w, "vocals", 53, 0, "vocals", "vocals", -2.5)))
         return;
     data_part *part = &w->song->parts[0];
     l.n_rhythm = melody_table(w, &l.rhythm);

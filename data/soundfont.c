@@ -141,8 +141,13 @@ int64_t data_soundfont_note(data_soundfont *font, int pitch, int velocity, doubl
     float left[BLOCK], right[BLOCK];
     int64_t n = 0;
     fluid_synth_pitch_bend(font->synth, font->channel, expression ? wheel(expression, 0) : 8192);
+    /* A voice slides within its first block from the level its slot had in an earlier note. Sounding the note
+     * once before makes that level its own, whatever was played earlier, and the onset sharp. */
     if (fluid_synth_noteon(font->synth, font->channel, pitch, velocity) == FLUID_FAILED)
         return 0;
+    fluid_synth_write_float(font->synth, BLOCK, left, 0, 1, right, 0, 1);
+    hush(font);
+    fluid_synth_noteon(font->synth, font->channel, pitch, velocity);
     for (; n < n_max; n += BLOCK) {
         const int64_t m = n_max - n < BLOCK ? n_max - n : BLOCK;
         if (n == held)

@@ -175,7 +175,7 @@ static audio_f0_config pitch_range(int instrument)
 }
 
 /* Median pitch (MIDI) of the frames in [from, to), NAN when they are too few or do not agree. */
-static double median_pitch(const audio_f0_track *f0, double from_s, double to_s)
+static double median_pitch(const audio_f0_track *f0, audio_f0_config range, double from_s, double to_s)
 {
     const int64_t first = (int64_t)ceil(from_s / f0->hop_s), last = (int64_t)floor(to_s / f0->hop_s);
     float loudest = 0, *values = NULL;
@@ -191,7 +191,8 @@ static double median_pitch(const audio_f0_track *f0, double from_s, double to_s)
             if (f0->rms[t] < 0.03f * loudest)
                 continue;
             n_loud++;
-            if (hz > 0)
+            /* In noise the best guess lies at an end of the range. */
+            if (hz > 0 && (pass == 0 || ((double)hz > 1.01 * range.fmin_hz && (double)hz < 0.99 * range.fmax_hz)))
                 values[n++] = (float)audio_hz_to_midi((double)hz);
         }
         if (n == 0 || (double)n < VOICED_SHARE * (double)n_loud)
@@ -426,6 +427,7 @@ bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instr
     const int drums = instrument >= 0 && !data_instrument_at(instrument)->is_pitched;
     const int hint = name ? data_pitch_in_name(name) : -1, drum_hint = name && drums ? data_drum_in_name(name) : -1;
     const double length_s = (double)n / sample_rate;
+    const audio_f0_config range = pitch_range(instrument);
     envelope e = { 0 };
     audio_flux flux = { 0 };
     audio_f0_track f0 = { 0 };
@@ -439,7 +441,7 @@ bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instr
     }
     if ((status = audio_flux_run(x, n, sample_rate, &flux, err)) != BL_OK)
         goto done;
-    if (!drums && known_pitch < 0 && (status = audio_f0_run(x, n, sample_rate, pitch_range(instrument), &f0, err)) != BL_OK)
+    if (!drums && known_pitch < 0 && (status = audio_f0_run(x, n, sample_rate, range, &f0, err)) != BL_OK)
         goto done;
     if ((status = find_onsets(&e, &flux, &f0, p, err)) != BL_OK)
         goto done;
@@ -465,7 +467,7 @@ bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instr
         else if (known_pitch >= 0)
             piece.pitch = known_pitch;
         else {
-            double pitch = median_pitch(&f0, piece.onset_s + 0.03, piece.end_s);
+            double pitch = median_pitch(&f0, range, piece.onset_s + 0.03, piece.end_s);
             if (isnan(pitch)) {
                 p->n_unpitched++;
                 continue;

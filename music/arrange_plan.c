@@ -406,12 +406,10 @@ static bl_status find_gaps(plan *p, bl_error *err)
         if (i < in->n_melody)
             from = fmax(from, m[i].offset_s);
     }
-    int sum = 0, k = in->n_melody / 2;
     for (int i = 0; i < in->n_melody; i++)
         m[i].onset_s = m[i].pitch; /* median pitch */
     qsort(m, (size_t)in->n_melody, sizeof *m, compare_melody);
-    sum = in->n_melody ? m[k].pitch : 64;
-    p->vocal_pitch = sum;
+    p->vocal_pitch = in->n_melody ? m[in->n_melody / 2].pitch : 64;
     free(m);
     return BL_OK;
 }
@@ -446,9 +444,11 @@ void plan_free(plan *p)
     *p = (plan){ 0 };
 }
 
-double plan_swing(const plan *p, double fraction)
+double plan_swing(const plan *p, int step, int steps)
 {
-    double s = p->style->swing;
+    double s = p->style->swing, fraction = (double)step / steps;
+    if (steps == 3)
+        return fraction;
     return fraction < 0.5 ? fraction * 2 * s : s + (fraction - 0.5) * 2 * (1 - s);
 }
 

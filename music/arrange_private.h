@@ -66,9 +66,10 @@ typedef struct plan {
 bl_status plan_build(plan *p, const music_arrange_input *in, bl_error *err);
 void      plan_free(plan *p);
 
-/* Seconds at a position in beats; swung where the style swings. */
+/* Seconds at a position in beats. */
 double plan_time(const plan *p, double position);
-double plan_swing(const plan *p, double fraction);
+/* Where step s of a beat's `steps` lies in the beat, 0..1: even grids swing, triplets stay. */
+double plan_swing(const plan *p, int step, int steps);
 /* Index of the chord span at a time, -1 for none or "N". */
 int plan_span_at(const plan *p, double time_s);
 /* The singer's pitch at a time, 0 when silent. */
@@ -113,7 +114,8 @@ typedef struct writer {
     int               open[16], n_open; /* notes of track that still sound           */
 } writer;
 
-/* Starts a note now and leaves it open; returns nothing, failures stick. */
+/* Starts a note and leaves it open; failures stick. A random deviation that left the room (an interval's start, the
+ * song's) is taken back; a note beyond it is not written. */
 void writer_start(writer *w, double onset_s, int pitch, int velocity);
 /* Ends open notes at time_s, or a little before: share gate of their length so far. */
 void writer_stop(writer *w, double time_s, double gate);

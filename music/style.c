@@ -203,7 +203,7 @@ static bl_status read_part(const loader *l, const char *section)
         st = bl_fail(l->err, BL_EFORMAT, "%s: [%s] register: expected an octave or more", bl_config_name(l->config), section);
     int n = 0;
     for (int i = 0; i < STYLE_LEVELS && st == BL_OK; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "level %d", i + 1);
         st = read_choice(l, section, key, p->role, 1, &p->level[i]);
         n += p->level[i].n;

@@ -32,10 +32,10 @@ static inline real nn_fast_tanh(real x)
 
 #else
 
-/* 2^n for n in -126 .. 127. */
+/* 2^n for n in -126 .. 127; unsigned, since n is anything when the argument was NaN. */
 static inline float nn_power_of_two(int32_t n)
 {
-    const int32_t bits = (n + 127) * (1 << 23);
+    const uint32_t bits = ((uint32_t)n + 127u) << 23;
     float y;
     memcpy(&y, &bits, sizeof y);
     return y;

@@ -25,15 +25,9 @@ static void call(int ta, int tb, int64_t m, int64_t n, int64_t k, real alpha, co
 void nn_gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t lda, const real *b,
              int64_t ldb, real beta, real *c, int64_t ldc)
 {
-    static int single = 0;
     BL_ASSERT(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
     if (m == 0 || n == 0)
         return;
-#pragma omp critical(nn_gemm_once)
-    if (!single) {
-        openblas_set_num_threads(1);
-        single = 1;
-    }
     if (lda < 1)
         lda = 1;
     if (ldb < 1)
@@ -42,6 +36,11 @@ void nn_gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, real alpha, const 
     const int64_t length = by_rows ? m : n, blocks = (length + BLOCK - 1) / BLOCK;
     const int parallel = blocks > 1 && !omp_in_parallel() && 2.0 * (double)m * (double)n * (double)k > PARALLEL_MIN_FLOPS;
 
+    /* OpenBLAS's OpenMP build takes omp_get_max_threads() outside parallel regions, whatever openblas_set_num_threads
+     * said, and its cut depends on that number. */
+    const int n_threads = omp_get_max_threads();
+    if (!parallel)
+        omp_set_num_threads(1);
 #pragma omp parallel for schedule(static) if (parallel)
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t start = i * BLOCK, count = length - start < BLOCK ? length - start : BLOCK;
@@ -50,4 +49,6 @@ void nn_gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, real alpha, const 
         else
             call(ta, tb, m, count, k, alpha, a, lda, tb ? b + start * ldb : b + start, ldb, beta, c + start, ldc);
     }
+    if (!parallel)
+        omp_set_num_threads(n_threads);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const nn_layer_type nn_layer_embedding; /* nn/layers/embedding.c */
+
 enum { MAX_LIST = 64, MAX_OUTPUTS = 16, MAX_WORDS = 40 };
 
 /* An input or one layer. */
@@ -513,6 +515,16 @@ const char *nn_network_input_name(const nn_network *net, int i)
 nn_shape nn_network_input_shape(const nn_network *net, int i)
 {
     return input_item(net, i)->shape;
+}
+
+int nn_network_reads_index(const nn_network *net, int i)
+{
+    const int input = (int)(input_item(net, i) - net->items);
+    for (int k = 0; k < net->n; k++)
+        for (int j = 0; j < net->items[k].n_in; j++)
+            if (net->items[k].in[j] == input && net->items[k].layer->type == &nn_layer_embedding)
+                return 1;
+    return 0;
 }
 
 int nn_network_n_outputs(const nn_network *net)

@@ -34,6 +34,8 @@ int         nn_network_n_inputs(const nn_network *net);
 const char *nn_network_input_name(const nn_network *net, int i);
 /* Shape without batch; -1 for a free length. */
 nn_shape    nn_network_input_shape(const nn_network *net, int i);
+/* 1 when an embedding reads input i: it takes whole numbers. */
+int         nn_network_reads_index(const nn_network *net, int i);
 int         nn_network_n_outputs(const nn_network *net);
 nn_shape    nn_network_output_shape(const nn_network *net, int i);
 

@@ -175,6 +175,25 @@ int64_t nn_params_count(const nn_params *p, const char *prefix)
     return n;
 }
 
+static const char *first_bad_in(const nn_params *p, const real *block)
+{
+    for (int i = 0; i < p->n; i++) {
+        const real *x = block + p->param[i].offset;
+        const int64_t n = nn_count(&p->param[i].shape);
+        for (int64_t j = 0; j < n; j++)
+            if (!isfinite(x[j]))
+                return p->param[i].name;
+    }
+    return NULL;
+}
+
+const char *nn_params_first_bad(const nn_params *p, int *is_gradient)
+{
+    const char *name = first_bad_in(p, p->value);
+    *is_gradient = !name;
+    return name ? name : first_bad_in(p, p->grad);
+}
+
 void nn_params_freeze(nn_params *p, const char *prefix, int frozen)
 {
     for (int i = 0; i < p->n; i++)

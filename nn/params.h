@@ -51,6 +51,8 @@ void       nn_params_init(nn_params *p, uint64_t seed);
 void       nn_params_zero_grad(nn_params *p);
 int        nn_params_find(const nn_params *p, const char *name);  /* -1 when absent */
 int64_t    nn_params_count(const nn_params *p, const char *prefix); /* elements under prefix ("" = all), buffers left out */
+/* Name of the first parameter that holds a value (*is_gradient 0) or else a gradient (1) that is not finite; NULL: none. */
+const char *nn_params_first_bad(const nn_params *p, int *is_gradient);
 /* All parameters whose name starts with prefix: train or freeze. */
 void       nn_params_freeze(nn_params *p, const char *prefix, int frozen);
 

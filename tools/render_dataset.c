@@ -93,8 +93,8 @@ static const double tone_seconds[] = { 0.25, 1.0 };
 
 typedef struct job {
     char               name[64];    /* folder below OUT_DIR                        */
-    char               recipe[160];
-    char               row[600];    /* of metadata.csv                             */
+    char               recipe[240];
+    char               row[1280];   /* of metadata.csv                             */
     char               genre[16];   /* songs                                       */
     uint64_t           seed;
     const tone_preset *preset;      /* tones, else NULL                            */
@@ -567,7 +567,9 @@ static bl_status render(const char *out, bl_error *err)
         return bl_fail(err, BL_ENOMEM, "no memory for %lld songs", (long long)args.n_songs);
     if (n_tones)
         plan_tones(jobs + args.n_songs);
-    if (plan_songs(jobs, err) == BL_OK && bl_make_folder(out, err) == BL_OK && run_jobs(out, jobs, n, err) == BL_OK)
+    /* A font that cannot be read is found out before anything is written. */
+    data_soundfont_free(data_soundfont_new(args.soundfont, SAMPLE_RATE, err));
+    if (!err->code && plan_songs(jobs, err) == BL_OK && bl_make_folder(out, err) == BL_OK && run_jobs(out, jobs, n, err) == BL_OK)
         write_metadata(out, jobs, n, err);
     free(jobs);
     return err->code;
@@ -581,8 +583,8 @@ int main(int argc, char **argv)
     const int status = bl_cli_parse(&program, options, argc, argv, &out, &n_out);
     if (status >= 0)
         return status;
-    if (args.n_songs < 0 || args.n_songs > 100000 || (args.n_songs == 0 && !args.tones))
-        bl_fail(&err, BL_EARG, "--songs: expected 1 to 100000, got %lld", (long long)args.n_songs);
+    if (args.n_songs < 0 || args.n_songs > 10000 || (args.n_songs == 0 && !args.tones))
+        bl_fail(&err, BL_EARG, "--songs: expected 1 to 10000, got %lld", (long long)args.n_songs);
     if (args.threads < 0 || args.threads > 1024)
         bl_fail(&err, BL_EARG, "--threads: expected 1 to 1024, got %lld", (long long)args.threads);
     if (args.threads == 0)

@@ -29,7 +29,7 @@ static bl_status shape(nn_node *y, bl_error *err)
         return bl_fail(err, BL_ESHAPE, "conv1d: bias %s for %lld channels", nn_shape_str(&y->in[2]->shape, a),
                        (long long)w->dim[0]);
     const int64_t U = nn_conv1d_length(x->dim[2], w->dim[2], o);
-    if (U < 0)
+    if (U < 0 || x->dim[2] < 1)
         return bl_fail(err, BL_ESHAPE, "conv1d: x %s is shorter than the kernel %s", nn_shape_str(x, a), nn_shape_str(w, b));
     y->shape = (nn_shape){ 3, { x->dim[0], w->dim[0], U } };
     return BL_OK;

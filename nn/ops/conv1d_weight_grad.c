@@ -19,7 +19,7 @@ static bl_status shape(nn_node *y, bl_error *err)
     const nn_conv1d_opt *o = y->attr;
     char a[96], b[96];
     if (x->rank != 3 || dy->rank != 3 || x->dim[0] != dy->dim[0] || o->groups < 1 || x->dim[1] % o->groups ||
-        dy->dim[1] % o->groups || o->length < 1)
+        dy->dim[1] % o->groups || o->length < 1 || x->dim[2] < 1)
         return bl_fail(err, BL_ESHAPE, "conv1d_weight_grad: x %s and dy %s do not go together", nn_shape_str(x, a),
                        nn_shape_str(dy, b));
     y->shape = (nn_shape){ 3, { dy->dim[1], x->dim[1] / o->groups, o->length } };

@@ -35,17 +35,26 @@ static bl_status shape(nn_node *y, bl_error *err)
     return BL_OK;
 }
 
-enum { LANES = 16 };
+enum { LANES = 16, CHUNK = 256 };
 
-/* sin of one partial over one frame, by rotating LANES phasors at a time from an exact start. */
+/* sin(phase + i step) for i = 0 .. n-1, n <= CHUNK, by rotating LANES phasors at a time from an exact start. */
 static void partial(double phase, double step, int n, real *out)
 {
     real re[LANES], im[LANES];
+    double c = cos(phase), s = sin(phase), wc = cos(step), ws = sin(step);
     for (int k = 0; k < LANES; k++) {
-        re[k] = (real)cos(phase + k * step);
-        im[k] = (real)sin(phase + k * step);
+        re[k] = (real)c;
+        im[k] = (real)s;
+        const double next = c * wc - s * ws;
+        s = c * ws + s * wc;
+        c = next;
     }
-    const real wr = (real)cos(LANES * step), wi = (real)sin(LANES * step);
+    for (int doubled = 1; doubled < LANES; doubled *= 2) { /* (wc, ws) to the power of LANES */
+        const double square = wc * wc - ws * ws;
+        ws = 2 * wc * ws;
+        wc = square;
+    }
+    const real wr = (real)wc, wi = (real)ws;
     int i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int k = 0; k < LANES; k++) {
@@ -111,9 +120,9 @@ static void forward(nn_tape *t, nn_node *y)
                 if (gain <= 0)
                     break;
                 const real a0 = a[0] * (real)gain, da = (a[1] - a[0]) * (real)gain / (real)hop;
-                real wave[64];
-                for (int i0 = 0; i0 < hop; i0 += 64) {
-                    const int n = hop - i0 < 64 ? hop - i0 : 64;
+                real wave[CHUNK];
+                for (int i0 = 0; i0 < hop; i0 += CHUNK) {
+                    const int n = hop - i0 < CHUNK ? hop - i0 : CHUNK;
                     partial(start + 2 * PI * hz / o->sample_rate * i0, 2 * PI * hz / o->sample_rate, n, wave);
                     for (int i = 0; i < n; i++)
                         frame[i0 + i] += (a0 + da * (real)(i0 + i)) * wave[i];
@@ -195,9 +204,9 @@ static void grad_forward(nn_tape *t, nn_node *y)
             turns += (double)f0[j] * hop / o->sample_rate;
             if (gain <= 0)
                 continue;
-            real sum[LANES] = { 0 }, ramp[LANES] = { 0 }, wave[64], s = 0, p = 0;
-            for (int i0 = 0; i0 < hop; i0 += 64) {
-                const int n = hop - i0 < 64 ? hop - i0 : 64;
+            real sum[LANES] = { 0 }, ramp[LANES] = { 0 }, wave[CHUNK], s = 0, p = 0;
+            for (int i0 = 0; i0 < hop; i0 += CHUNK) {
+                const int n = hop - i0 < CHUNK ? hop - i0 : CHUNK;
                 partial(start + 2 * PI * hz / o->sample_rate * i0, 2 * PI * hz / o->sample_rate, n, wave);
                 int i = 0;
                 for (; i + LANES <= n; i += LANES)

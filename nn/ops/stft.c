@@ -49,24 +49,41 @@ static void make_window(const nn_stft_opt *o, real *w)
         w[start + i] = (real)(0.5 - 0.5 * cos(2 * 3.14159265358979323846 * i / o->win_length));
 }
 
-/* Plans are kept: making one costs more than running it. One per thread and length. */
-static bl_fft_real *plan(int n, bl_error *err)
+/* Plans are kept: making one costs more than running it. Threads borrow from one pool, so that none is lost with the
+ * thread that made it. */
+enum { KEPT = 64 };
+typedef struct kept_plan { int n, busy; bl_fft_real *fft; } kept_plan;
+static kept_plan pool[KEPT];
+
+/* Index into the pool, -1 when there is no memory or all are busy. */
+static int borrow_plan(int n)
 {
-    enum { KEPT = 16 };
-    static _Thread_local struct { int n; bl_fft_real *fft; } kept[KEPT];
-    for (int i = 0; i < KEPT; i++) {
-        if (kept[i].n == n)
-            return kept[i].fft;
-        if (!kept[i].n) {
-            kept[i].fft = bl_fft_real_new(n, err);
-            kept[i].n = kept[i].fft ? n : 0;
-            return kept[i].fft;
+    int found = -1, idle = -1;
+#pragma omp critical(nn_stft_pool)
+    {
+        for (int i = KEPT - 1; i >= 0; i--)
+            if (!pool[i].busy) {
+                if (pool[i].n == n)
+                    found = i;
+                if (idle < 0 || !pool[i].n)
+                    idle = i;
+            }
+        if (found < 0 && idle >= 0) {
+            bl_fft_real_free(pool[idle].fft);
+            pool[idle].fft = bl_fft_real_new(n, NULL);
+            pool[idle].n = pool[idle].fft ? n : 0;
+            found = pool[idle].fft ? idle : -1;
         }
+        if (found >= 0)
+            pool[found].busy = 1;
     }
-    bl_fft_real_free(kept[0].fft);
-    kept[0].fft = bl_fft_real_new(n, err);
-    kept[0].n = kept[0].fft ? n : 0;
-    return kept[0].fft;
+    return found;
+}
+
+static void return_plan(int i)
+{
+#pragma omp critical(nn_stft_pool)
+    pool[i].busy = 0;
 }
 
 /* A thread takes runs of frames, so that it writes stretches of each output row. */
@@ -88,8 +105,8 @@ static void forward(nn_tape *t, nn_node *y)
         const int64_t b = r / runs, j0 = r % runs * RUN, n = J - j0 < RUN ? J - j0 : RUN;
         const real *x = y->in[0]->x + b * T;
         real *frame = scratch + n_fft + omp_get_thread_num() * per_thread, *spectra = frame + n_fft;
-        bl_fft_real *fft = plan(n_fft, NULL);
-        if (!fft) {
+        const int plan = borrow_plan(n_fft);
+        if (plan < 0) {
 #pragma omp atomic write
             failed = 1;
             continue;
@@ -100,7 +117,7 @@ static void forward(nn_tape *t, nn_node *y)
                 const int64_t at = start + i;
                 frame[i] = at >= 0 && at < T ? window[i] * x[at] : 0;
             }
-            bl_fft_real_forward(fft, frame, spectra + j * (n_fft + 2));
+            bl_fft_real_forward(pool[plan].fft, frame, spectra + j * (n_fft + 2));
         }
         for (int64_t f = 0; f < F; f++) {
             real *re = y->x + ((b * 2 + 0) * F + f) * J + j0, *im = y->x + ((b * 2 + 1) * F + f) * J + j0;
@@ -109,6 +126,7 @@ static void forward(nn_tape *t, nn_node *y)
                 im[j] = spectra[j * (n_fft + 2) + 2 * f + 1];
             }
         }
+        return_plan(plan);
     }
     nn_scratch_release(t, scratch);
     if (failed)
@@ -179,8 +197,8 @@ static void adjoint_forward(nn_tape *t, nn_node *y)
     for (int64_t r = 0; r < B * runs; r++) {
         const int64_t b = r / runs, j0 = r % runs * RUN, n = J - j0 < RUN ? J - j0 : RUN;
         real *spectrum = scratch + n_fft + omp_get_thread_num() * per_thread;
-        bl_fft_real *fft = plan(n_fft, NULL);
-        if (!fft) {
+        const int plan = borrow_plan(n_fft);
+        if (plan < 0) {
 #pragma omp atomic write
             failed = 1;
             continue;
@@ -194,10 +212,11 @@ static void adjoint_forward(nn_tape *t, nn_node *y)
             }
             spectrum[1] = spectrum[2 * F - 1] = 0;
             real *frame = frames + (b * J + j) * n_fft;
-            bl_fft_real_inverse(fft, spectrum, frame);
+            bl_fft_real_inverse(pool[plan].fft, spectrum, frame);
             for (int i = 0; i < n_fft; i++)
                 frame[i] *= window[i];
         }
+        return_plan(plan);
     }
     const int64_t stretch = 8192, stretches = (T + stretch - 1) / stretch;
 #pragma omp parallel for schedule(static) if (B * stretches > 1)

@@ -1,0 +1,410 @@
+#include "audio/separation_parts.h"
+
+#include "audio/stft.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_MEDIAN = 129, SIMILAR = 30, BANDS = 64, STEPS = 5 /* melody states a semitone */, HARMONICS = 20 };
+
+static const double PERCUSSIVE_HZ = 360;                     /* length of the median along frequency   */
+static const double APART_S = 0.6;                           /* similar frames are at least this apart */
+static const double MELODY_MIN_HZ = 82, MELODY_MAX_HZ = 900; /* E2 .. A5                               */
+
+int audio_parts_n_fft(int sample_rate)
+{
+    int n = 256;
+    while (n < 0.080 * sample_rate)
+        n *= 2;
+    return n;
+}
+
+void audio_parts_free(audio_parts *p)
+{
+    free(p->magnitude), free(p->steady), free(p->percussive), free(p->repeating), free(p->centre), free(p->f0_hz),
+        free(p->salience);
+    memset(p, 0, sizeof *p);
+}
+
+bl_status audio_parts_new(audio_parts *p, int sample_rate, int64_t n_samples, bl_error *err)
+{
+    memset(p, 0, sizeof *p);
+    p->sample_rate = sample_rate;
+    p->n_fft = audio_parts_n_fft(sample_rate);
+    p->hop = p->n_fft / 4;
+    p->bins = p->n_fft / 2 + 1;
+    p->frames = n_samples / p->hop + 1;
+    const size_t cells = (size_t)p->bins * (size_t)p->frames;
+    p->magnitude = calloc(cells, sizeof(float));
+    p->steady = calloc(cells, sizeof(float)), p->percussive = calloc(cells, sizeof(float));
+    p->repeating = calloc(cells, sizeof(float)), p->centre = malloc(sizeof(float) * cells);
+    p->f0_hz = calloc((size_t)p->frames, sizeof(float)), p->salience = calloc((size_t)p->frames, sizeof(float));
+    for (size_t i = 0; p->centre && i < cells; i++)
+        p->centre[i] = 1;
+    if (p->magnitude && p->steady && p->percussive && p->repeating && p->centre && p->f0_hz && p->salience)
+        return BL_OK;
+    audio_parts_free(p);
+    return bl_fail(err, BL_ENOMEM, "separation: no memory for %lld samples", (long long)n_samples);
+}
+
+/* Lead voices stand in the middle: 2 Re(L conj R) / (|L|^2 + |R|^2), squared, nothing below 0. */
+static void find_centre(audio_parts *p, const float *left, const float *right)
+{
+    for (int64_t i = 0; i < p->frames * p->bins; i++) {
+        const float lr = left[2 * i] * right[2 * i] + left[2 * i + 1] * right[2 * i + 1];
+        const float ll = left[2 * i] * left[2 * i] + left[2 * i + 1] * left[2 * i + 1];
+        const float rr = right[2 * i] * right[2 * i] + right[2 * i + 1] * right[2 * i + 1];
+        const float alike = ll + rr > 0 ? fmaxf(0, 2 * lr / (ll + rr)) : 1.0f;
+        p->centre[i] = alike * alike;
+    }
+}
+
+bl_status audio_parts_transform(audio_parts *p, const audio_clip *clip, int64_t first, int64_t n, float **spectra,
+                                bl_error *err)
+{
+    const audio_stft_config config = { .n_fft = p->n_fft, .hop_length = p->hop, .pad = AUDIO_PAD_ZERO };
+    const size_t            cells = (size_t)p->bins * (size_t)p->frames;
+    audio_stft             *stft = audio_stft_new(&config, err);
+    float                  *own = spectra ? NULL : malloc(sizeof(float) * 2 * cells);
+    bl_status               status = BL_OK;
+
+    if (!stft || (!spectra && !own)) {
+        status = stft ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_ENOMEM;
+        goto done;
+    }
+    memset(p->magnitude, 0, sizeof(float) * cells);
+    for (int c = 0; c < clip->n_channels && status == BL_OK; c++) {
+        float *x = spectra ? spectra[c] : own;
+        status = audio_stft_run(stft, clip->samples + c * clip->n_samples + first, n, x, err);
+        for (size_t i = 0; status == BL_OK && i < cells; i++)
+            p->magnitude[i] += sqrtf(x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1]) / (float)clip->n_channels;
+    }
+    if (status == BL_OK && spectra && clip->n_channels == 2)
+        find_centre(p, spectra[0], spectra[1]);
+done:
+    audio_stft_free(stft);
+    free(own);
+    return status;
+}
+
+/* The k-th smallest (from 0) of x [n], which is reordered (Hoare's selection). */
+static float select_kth(float *x, int n, int k)
+{
+    int low = 0, high = n - 1;
+    while (low < high) {
+        const float pivot = x[(low + high) / 2];
+        int         i = low, j = high;
+        while (i <= j) {
+            while (x[i] < pivot)
+                i++;
+            while (x[j] > pivot)
+                j--;
+            if (i <= j) {
+                const float swap = x[i];
+                x[i++] = x[j];
+                x[j--] = swap;
+            }
+        }
+        if (k <= j)
+            high = j;
+        else if (k >= i)
+            low = i;
+        else
+            break;
+    }
+    return x[k];
+}
+
+/* Running median of x [n] over i - half .. i + half, the window cut at the ends. The window is kept
+ * sorted: one removal and one insertion a step. */
+static void running_median(const float *x, int64_t n, int half, float *out)
+{
+    float   sorted[MAX_MEDIAN + 1];
+    int     count = 0;
+    int64_t entered = 0;
+    for (int64_t i = 0; i < n; i++) {
+        for (; entered <= i + half && entered < n; entered++) {
+            int k = count++;
+            for (; k > 0 && sorted[k - 1] > x[entered]; k--)
+                sorted[k] = sorted[k - 1];
+            sorted[k] = x[entered];
+        }
+        if (i - half - 1 >= 0) {
+            const float leaving = x[i - half - 1];
+            int         low = 0, high = count - 1;
+            while (low < high) {
+                const int middle = (low + high) / 2;
+                if (sorted[middle] < leaving)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+            count--;
+            memmove(sorted + low, sorted + low + 1, sizeof(float) * (size_t)(count - low));
+        }
+        out[i] = sorted[count / 2];
+    }
+}
+
+static int clamp_half(double length)
+{
+    const int half = (int)lround(length / 2);
+    return half < 1 ? 1 : half > MAX_MEDIAN / 2 ? MAX_MEDIAN / 2 : half;
+}
+
+bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
+{
+    enum { BLOCK = 16 }; /* frames whose columns are gathered together: one cache line of every row */
+    const int64_t T = p->frames, F = p->bins;
+    const int     half_t = clamp_half(steady_s * p->sample_rate / p->hop);
+    const int     half_f = clamp_half(PERCUSSIVE_HZ * p->n_fft / p->sample_rate);
+    int           short_of_memory = 0;
+
+    #pragma omp parallel for schedule(static)
+    for (int64_t f = 0; f < F; f++)
+        running_median(p->magnitude + f * T, T, half_t, p->steady + f * T);
+    #pragma omp parallel
+    {
+        float *columns = malloc(sizeof(float) * (size_t)(2 * BLOCK * F));
+        #pragma omp for schedule(static)
+        for (int64_t first = 0; first < T; first += BLOCK) {
+            const int64_t n = T - first < BLOCK ? T - first : BLOCK;
+            if (!columns) {
+                #pragma omp atomic write
+                short_of_memory = 1;
+                continue;
+            }
+            for (int64_t f = 0; f < F; f++)
+                for (int64_t t = 0; t < n; t++)
+                    columns[t * F + f] = p->magnitude[f * T + first + t];
+            for (int64_t t = 0; t < n; t++)
+                running_median(columns + t * F, F, half_f, columns + (BLOCK + t) * F);
+            for (int64_t f = 0; f < F; f++)
+                for (int64_t t = 0; t < n; t++)
+                    p->percussive[f * T + first + t] = columns[(BLOCK + t) * F + f];
+        }
+        free(columns);
+    }
+    return short_of_memory ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_OK;
+}
+
+/* Logarithmic band energies of every frame, mean removed, length one: [T, BANDS]. */
+static void describe_frames(const audio_parts *p, float *out)
+{
+    const int64_t T = p->frames;
+    const double  bin_hz = (double)p->sample_rate / p->n_fft, low_hz = 60, high_hz = fmin(12000, 0.45 * p->sample_rate);
+    #pragma omp parallel for schedule(static)
+    for (int64_t t = 0; t < T; t++) {
+        float *row = out + t * BANDS;
+        double mean = 0, square = 0;
+        for (int b = 0; b < BANDS; b++) {
+            int from = (int)(low_hz * pow(high_hz / low_hz, (double)b / BANDS) / bin_hz + 0.5);
+            int to = (int)(low_hz * pow(high_hz / low_hz, (double)(b + 1) / BANDS) / bin_hz + 0.5);
+            to = to > from ? to : from + 1;
+            double sum = 0;
+            for (int f = from; f < to && f < p->bins; f++)
+                sum += (double)p->magnitude[(int64_t)f * T + t];
+            row[b] = (float)sqrt(sum / (to - from));
+            mean += (double)row[b] / BANDS;
+        }
+        for (int b = 0; b < BANDS; b++) {
+            row[b] -= (float)mean;
+            square += (double)row[b] * (double)row[b];
+        }
+        const float norm = square > 1e-20 ? (float)(1 / sqrt(square)) : 0.0f;
+        for (int b = 0; b < BANDS; b++)
+            row[b] *= norm;
+    }
+}
+
+/* Frames most like frame t (itself first), none within `apart` of another; similarity [T] is used up. */
+static int choose_similar(float *similarity, int64_t T, int64_t t, int64_t apart, int64_t *out)
+{
+    int n = 0;
+    similarity[t] = 2; /* itself */
+    while (n < SIMILAR) {
+        int64_t best = 0;
+        for (int64_t i = 1; i < T; i++)
+            if (similarity[i] > similarity[best])
+                best = i;
+        if (similarity[best] < 0.3f && n >= 5)
+            break;
+        if (similarity[best] < -1.5f)
+            break;
+        out[n++] = best;
+        for (int64_t i = best - apart; i <= best + apart; i++)
+            if (i >= 0 && i < T)
+                similarity[i] = -2;
+    }
+    return n;
+}
+
+bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
+{
+    const int64_t T = p->frames, F = p->bins, apart = (int64_t)(APART_S * p->sample_rate / p->hop) + 1;
+    float        *rows = malloc(sizeof(float) * (size_t)T * BANDS);
+    int64_t      *similar = malloc(sizeof(int64_t) * (size_t)T * SIMILAR);
+    int          *count = malloc(sizeof(int) * (size_t)T);
+    int           short_of_memory = 0;
+    bl_status     status = BL_OK;
+
+    if (!rows || !similar || !count) {
+        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
+        goto done;
+    }
+    describe_frames(p, rows);
+    #pragma omp parallel
+    {
+        float *similarity = malloc(sizeof(float) * (size_t)T);
+        #pragma omp for schedule(static)
+        for (int64_t t = 0; t < T; t++) {
+            if (!similarity) {
+                #pragma omp atomic write
+                short_of_memory = 1;
+                continue;
+            }
+            for (int64_t i = 0; i < T; i++) {
+                float dot = 0;
+                for (int b = 0; b < BANDS; b++)
+                    dot += rows[t * BANDS + b] * rows[i * BANDS + b];
+                similarity[i] = dot;
+            }
+            count[t] = choose_similar(similarity, T, t, apart, similar + t * SIMILAR);
+        }
+        free(similarity);
+    }
+    if (short_of_memory) {
+        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
+        goto done;
+    }
+    #pragma omp parallel for schedule(static)
+    for (int64_t f = 0; f < F; f++)
+        for (int64_t t = 0; t < T; t++) {
+            const float *row = p->magnitude + f * T;
+            float        window[SIMILAR];
+            for (int i = 0; i < count[t]; i++)
+                window[i] = row[similar[t * SIMILAR + i]];
+            const float middle = select_kth(window, count[t], count[t] / 2);
+            p->repeating[f * T + t] = middle < row[t] ? middle : row[t];
+        }
+done:
+    free(rows), free(similar), free(count);
+    return status;
+}
+
+/* Harmonic sums of the foreground at every pitch state: out [states]; returns the foreground's total. */
+static double harmonic_sums(const audio_parts *p, const float *front, int states, float *out)
+{
+    const double bin_hz = (double)p->sample_rate / p->n_fft;
+    double       total = 0;
+    for (int f = 0; f < p->bins && f * bin_hz < 5000; f++)
+        total += (double)front[f];
+    for (int s = 0; s < states; s++) {
+        const double hz = MELODY_MIN_HZ * exp2((double)s / (12 * STEPS));
+        double       sum = 0, weight = 1;
+        for (int h = 1; h <= HARMONICS && h * hz < 5000; h++) {
+            const double at = h * hz / bin_hz;
+            const int    f = (int)at;
+            const double u = at - f, here = (1 - u) * (double)front[f] + u * (double)front[f + 1];
+            /* Energy between two harmonics counts against the pitch: else its half would win. */
+            const double mid = (h - 0.5) * hz / bin_hz;
+            const int    m = (int)mid;
+            const double between = (1 - (mid - m)) * (double)front[m] + (mid - m) * (double)front[m + 1];
+            sum += weight * (here - 0.6 * between);
+            weight *= 0.88;
+        }
+        out[s] = (float)(sum > 0 ? sum : 0);
+    }
+    return total;
+}
+
+bl_status audio_parts_melody(audio_parts *p, bl_error *err)
+{
+    const int64_t T = p->frames;
+    const int     states = (int)(12 * STEPS * log2(MELODY_MAX_HZ / MELODY_MIN_HZ)) + 1, reach = 6;
+    const size_t  table = (size_t)T * (size_t)states;
+    float        *sums = malloc(sizeof(float) * table), *total = malloc(sizeof(float) * (size_t)T);
+    float        *score = malloc(sizeof(float) * 2 * (size_t)states);
+    short        *from = malloc(sizeof(short) * table);
+    int           short_of_memory = 0;
+    bl_status     status = BL_OK;
+
+    if (!sums || !total || !score || !from) {
+        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
+        goto done;
+    }
+    #pragma omp parallel
+    {
+        float *front = malloc(sizeof(float) * (size_t)(p->bins + 1));
+        #pragma omp for schedule(static)
+        for (int64_t t = 0; t < T; t++) {
+            if (!front) {
+                #pragma omp atomic write
+                short_of_memory = 1;
+                continue;
+            }
+            for (int f = 0; f < p->bins; f++) {
+                const int64_t i = (int64_t)f * T + t;
+                const float   back = fmaxf(p->repeating[i], p->percussive[i] < p->magnitude[i] ? p->percussive[i] : p->magnitude[i]);
+                front[f] = sqrtf(p->centre[i] * fmaxf(0, p->magnitude[i] - back));
+            }
+            front[p->bins] = 0;
+            total[t] = (float)harmonic_sums(p, front, states, sums + t * states);
+        }
+        free(front);
+    }
+    if (short_of_memory) {
+        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
+        goto done;
+    }
+    double mean = 0;
+    for (int64_t t = 0; t < T; t++)
+        mean += (double)total[t] / (double)T;
+    float *now = score, *next = score + states;
+    memset(now, 0, sizeof(float) * (size_t)states);
+    for (int64_t t = 0; t < T; t++) {
+        float top_all = -1e30f;
+        int   top_at = 0;
+        for (int s = 0; s < states; s++)
+            if (now[s] > top_all) {
+                top_all = now[s];
+                top_at = s;
+            }
+        float most = 1e-9f;
+        for (int s = 0; s < states; s++)
+            most = fmaxf(most, sums[t * states + s]);
+        /* Frames with a strong foreground decide more. */
+        const float trust = 12 * fminf(1, total[t] / (float)(mean + 1e-12));
+        for (int s = 0; s < states; s++) {
+            float best = top_all - 7; /* a jump */
+            int   best_from = top_at;
+            for (int k = s - reach; k <= s + reach; k++)
+                if (k >= 0 && k < states) {
+                    const float moved = now[k] - 0.25f * (float)abs(k - s);
+                    if (moved > best) {
+                        best = moved;
+                        best_from = k;
+                    }
+                }
+            next[s] = best + trust * sums[t * states + s] / most;
+            from[t * states + s] = (short)best_from;
+        }
+        float *swap = now;
+        now = next, next = swap;
+        for (int s = 0; s < states; s++)
+            now[s] -= top_all;
+    }
+    int at = 0;
+    for (int s = 1; s < states; s++)
+        if (now[s] > now[at])
+            at = s;
+    for (int64_t t = T - 1; t >= 0; t--) {
+        p->f0_hz[t] = (float)(MELODY_MIN_HZ * exp2((double)at / (12 * STEPS)));
+        p->salience[t] = total[t] > 0 ? sums[t * states + at] / total[t] * fminf(1, total[t] / (float)(mean + 1e-12)) : 0;
+        at = from[t * states + at];
+    }
+done:
+    free(sums), free(total), free(score), free(from);
+    return status;
+}

@@ -1,0 +1,484 @@
+/* Networks from .ini text: what is built, every mistake's sentence, memory in inference, and each layer's gradient. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct setup {
+    bl_config  *config;
+    nn_params  *params;
+    nn_network *net;
+    nn_tape    *tape;
+    bl_error    err;
+} setup;
+
+static setup build(const char *text, const char *section)
+{
+    setup s = { NULL, NULL, NULL, NULL, { BL_OK, "" } };
+    s.config = bl_config_parse(text, "test.ini", &s.err);
+    assert_non_null(s.config);
+    s.params = nn_params_new(&s.err);
+    s.tape = nn_tape_new(&s.err);
+    s.net = nn_network_build(s.config, section, s.params, &s.err);
+    if (s.net) {
+        assert_int_equal(nn_params_finish(s.params, &s.err), BL_OK);
+        nn_params_init(s.params, 7);
+        nn_params_zero_grad(s.params);
+        bl_error unused = { BL_OK, "" };
+        assert_int_equal(bl_config_check_unused(s.config, &unused), BL_OK);
+    }
+    return s;
+}
+
+static setup build_ok(const char *text)
+{
+    setup s = build(text, "n");
+    if (!s.net)
+        fail_msg("%s", s.err.msg);
+    return s;
+}
+
+static void finish(setup *s)
+{
+    nn_network_free(s->net);
+    nn_params_free(s->params);
+    nn_tape_free(s->tape);
+    bl_config_free(s->config);
+}
+
+static int64_t dim(const setup *s, int d)
+{
+    return nn_network_output_shape(s->net, 0).dim[d];
+}
+
+/* ---- building ---- */
+
+static void the_published_wavegan_has_its_parameter_counts(void **state)
+{
+    bl_error err = { BL_OK, "" };
+    (void)state;
+    bl_config *config = bl_config_load("configs/networks/wavegan.ini", &err);
+    nn_params *params = nn_params_new(&err);
+    nn_network *g = nn_network_build(config, "generator", params, &err);
+    nn_network *d = nn_network_build(config, "discriminator", params, &err);
+    if (!g || !d)
+        fail_msg("%s", err.msg);
+    assert_int_equal(nn_params_count(params, "generator/"), 19065345);
+    assert_int_equal(nn_params_count(params, "discriminator/"), 17427969);
+    const nn_shape wave = nn_network_output_shape(g, 0), score = nn_network_output_shape(d, 0);
+    assert_true(wave.rank == 2 && wave.dim[0] == 1 && wave.dim[1] == 16384);
+    assert_true(score.rank == 1 && score.dim[0] == 1);
+    assert_int_equal(bl_config_check_unused(config, &err), BL_OK);
+    nn_network_free(g);
+    nn_network_free(d);
+    nn_params_free(params);
+    bl_config_free(config);
+}
+
+static void names_inputs_and_outputs_are_found(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 3, T\ninput.c = 5\n"
+                       "a = conv1d out_channels=4 kernel_size=3 padding=same from=x\n"
+                       "b = film from=a,c\n"
+                       "d = conv1d out_channels=4 kernel_size=3 padding=causal dilation=1..8 repeat=2\n"
+                       "e = add from=d,b\n"
+                       "output = e, d/3\n");
+    assert_int_equal(nn_network_n_inputs(s.net), 2);
+    assert_string_equal(nn_network_input_name(s.net, 1), "c");
+    assert_int_equal(nn_network_n_outputs(s.net), 2);
+    assert_int_equal(dim(&s, 0), 4);
+    assert_int_equal(dim(&s, 1), -1);
+    assert_true(nn_params_find(s.params, "n/a/weight") >= 0);
+    assert_true(nn_params_find(s.params, "n/d/7/bias") >= 0);
+    assert_true(nn_params_find(s.params, "n/d/8/bias") < 0);
+    assert_true(nn_layer_get(nn_network_layer(s.net, "d/6"), "dilation") == 4);
+    assert_ptr_equal(nn_network_layer(s.net, "d"), nn_network_layer(s.net, "d/7"));
+    assert_null(nn_network_layer(s.net, "nothing"));
+    nn_node *x = nn_full(s.tape, nn_shape_of(3, 2, 3, 40), 0.5), *c = nn_full(s.tape, nn_shape_of(2, 2, 5), 0.1), *out[2];
+    nn_node *y = nn_network_run(s.net, s.tape, (nn_node *const[]){ x, c }, out);
+    if (!y)
+        fail_msg("%s", s.tape->err.msg);
+    assert_ptr_equal(y, out[0]);
+    assert_ptr_equal(out[1], nn_network_value(s.net, "d/3"));
+    assert_int_equal(y->shape.dim[2], 40);
+    finish(&s);
+}
+
+static void convolution_lengths_are_pytorchs(void **state)
+{
+    static const struct { const char *layer; int n; } cases[] = {
+        { "conv1d out_channels=2 kernel_size=5", 16 }, { "conv1d out_channels=2 kernel_size=5 stride=3 padding=2", 7 },
+        { "conv1d out_channels=2 kernel_size=3 dilation=4 padding=1", 14 },
+        { "conv1d out_channels=2 kernel_size=25 stride=4 padding=same", 5 },
+        { "conv1d out_channels=2 kernel_size=9 padding=causal", 20 },
+        { "conv_transpose1d out_channels=2 kernel_size=25 stride=4 padding=11 output_padding=1", 80 },
+        { "conv_transpose1d out_channels=2 kernel_size=25 stride=4 padding=same", 80 },
+        { "conv_transpose1d out_channels=2 kernel_size=3 stride=5 padding=same", 100 },
+        { "conv_transpose1d out_channels=2 kernel_size=4 stride=2 padding=1", 40 },
+        { "conv_transpose1d out_channels=2 kernel_size=3 stride=2 dilation=2 output_padding=1", 44 },
+        { "upsample scale_factor=3", 60 }, { "upsample scale_factor=3 mode=linear", 60 },
+        { "slice start=3 stop=8 dim=time", 5 }, { "slice start=3 dim=time", 17 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        for (int is_free = 0; is_free < 2; is_free++) {
+            snprintf(text, sizeof text, "[n]\ninput.x = 2, %s\na = %s\n", is_free ? "T" : "20", cases[i].layer);
+            setup s = build_ok(text);
+            if (!is_free)
+                assert_int_equal(dim(&s, 1), cases[i].n);
+            nn_node *x = nn_full(s.tape, nn_shape_of(3, 1, 2, 20), 1), *y = nn_network_run(s.net, s.tape, &x, NULL);
+            if (!y)
+                fail_msg("%s: %s", cases[i].layer, s.tape->err.msg);
+            assert_int_equal(y->shape.dim[2], cases[i].n);
+            finish(&s);
+        }
+    }
+}
+
+static void transposed_same_is_the_adjoint_of_same(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 1, 64\na = conv1d out_channels=1 kernel_size=25 stride=4 padding=same bias=no\n");
+    setup u = build_ok("[n]\ninput.x = 1, 16\na = conv_transpose1d out_channels=1 kernel_size=25 stride=4 padding=same bias=no\n");
+    const int w = nn_params_find(s.params, "n/a/weight"), v = nn_params_find(u.params, "n/a/weight");
+    memcpy(u.params->value + u.params->param[v].offset, s.params->value + s.params->param[w].offset, 25 * sizeof(real));
+    bl_rng_seed(&s.tape->rng, 1);
+    nn_node *x = nn_randn(s.tape, nn_shape_of(3, 1, 1, 64)), *y = nn_randn(s.tape, nn_shape_of(3, 1, 1, 16));
+    nn_node *ax = nn_network_run(s.net, s.tape, &x, NULL), *aty = nn_network_run(u.net, s.tape, &y, NULL);
+    const double left = (double)nn_sum(s.tape, nn_mul(s.tape, ax, y))->x[0];
+    const double right = (double)nn_sum(s.tape, nn_mul(s.tape, x, aty))->x[0];
+    assert_true(fabs(left - right) < 1e-4 * fmax(1, fabs(left)));
+    finish(&s);
+    finish(&u);
+}
+
+static void causal_layers_do_not_see_the_future(void **state)
+{
+    static const char *const layers[] = {
+        "conv1d out_channels=3 kernel_size=4 dilation=2 padding=causal",
+        "wavenet_block channels=4 skip_channels=3 stacks=2 layers=3 kernel_size=2",
+        "residual layers=2 causal=yes", "lstm hidden_size=4",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "[n]\ninput.x = 2, T\na = %s\n", layers[i]);
+        setup s = build_ok(text);
+        bl_rng_seed(&s.tape->rng, 2);
+        nn_node *x = nn_randn(s.tape, nn_shape_of(3, 1, 2, 30)), *z = nn_affine(s.tape, x, 1, 0);
+        z->x[20] = z->x[30 + 20] = 9; /* sample 20 of both channels */
+        nn_node *y = nn_network_run(s.net, s.tape, &x, NULL), *y2 = nn_network_run(s.net, s.tape, &z, NULL);
+        assert_int_equal(s.tape->err.code, BL_OK);
+        int differs_later = 0;
+        for (int64_t k = 0; k < nn_count(&y->shape); k++) {
+            if (k % 30 < 20 && y->x[k] != y2->x[k])
+                fail_msg("%s: sample %d depends on sample 20", layers[i], (int)(k % 30));
+            differs_later |= y->x[k] != y2->x[k];
+        }
+        assert_true(differs_later);
+        finish(&s);
+    }
+}
+
+/* ---- mistakes ---- */
+
+static void every_mistake_is_named_with_its_line(void **state)
+{
+    static const struct { const char *text, *want; } cases[] = {
+        { "[n]\ninput.x = 2, T\na = conv1dd out_channels=3\n", "test.ini line 3: [n] a: there is no layer type \"conv1dd\"; did you mean \"conv1d\"?" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernal_size=3\n", "conv1d has no option \"kernal_size\"; did you mean \"kernel_size\"?" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3\n", "conv1d needs kernel_size= (taps)" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=x kernel_size=3\n", "out_channels=x: expected a number" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=2.5 kernel_size=3\n", "out_channels=2.5: expected a whole number" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=0 kernel_size=3\n", "out_channels=0: expected 1 to 65536" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 padding=full\n", "padding=full: expected a number or one of same|causal" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 bias=maybe\n", "bias=maybe: expected true or false" },
+        { "[n]\ninput.x = 2, T\na = upsample scale_factor=2 mode=cubic\n", "mode=cubic: expected one of nearest|linear" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 groups=2\n", "groups=2 divides not both the 2 input and 3 output channels" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 stride = 2\n", "expected option=value without blanks, got \"stride\"" },
+        { "[n]\ninput.x = 2, T\na = relu from=y\n", "from=y: no layer or input above has this name" },
+        { "[n]\ninput.wave = 2, T\na = relu from=wav\n", "did you mean \"wave\"?" },
+        { "[n]\ninput.x = 2, T\na = relu\nb = add\n", "test.ini line 4: [n] b: add takes 2 to 8 inputs (from=a,b), got 1" },
+        { "[n]\ninput.x = 2, T\na = relu from=x,x\n", "relu takes 1 inputs (from=a,b), got 2" },
+        { "[n]\ninput.x = 2, T\na = relu from=\n", "from=: a name is missing" },
+        { "[n]\ninput.x = 2, T\nb = conv1d out_channels=3 kernel_size=1\na = add from=x,b\n", "shapes [2, -1] and [3, -1] do not fit together" },
+        { "[n]\ninput.x = 2, 9\na = linear out_features=3 from=x\ninput.y = 4, T\nb = linear out_features=2\noutput = a, b\n", "which must not be free" },
+        { "[n]\ninput.x = 2, T\na = flatten\n", "the length must be fixed" },
+        { "[n]\ninput.x = 10\na = conv1d out_channels=3 kernel_size=3\n", "expects an input of [channels, T], got [10]" },
+        { "[n]\ninput.x = 2, 4\na = conv1d out_channels=3 kernel_size=9\n", "the input is too short" },
+        { "[n]\ninput.x = 3, 4\na = gated_tanh\n", "needs an even number of channels, got 3" },
+        { "[n]\ninput.x = 3, 5\na = reshape channels=4\n", "15 values do not divide into 4 channels" },
+        { "[n]\ninput.x = 3, 5\na = slice start=2 stop=9\n", "stop=9: there are only 3" },
+        { "[n]\ninput.x = 2, T\na = conv_transpose1d out_channels=1 kernel_size=4 stride=2 output_padding=2\n", "output_padding=2 must be smaller than stride=2" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=2 kernel_size=3 dilation=1..500\n", "a range doubles" },
+        { "[n]\ninput.x = 2, T\na = conv1d out_channels=2,3 kernel_size=3,3,3\n", "lists of 2 and 3 values" },
+        { "[n]\ninput.x = 2, T\na = relu repeat=0\n", "repeat=0: expected 1 to 1000" },
+        { "[n]\ninput.x = 2, T\n", "test.ini: the network [n] has no layers" },
+        { "[other]\nx = 1\n", "test.ini: the network [n] has no layers" },
+        { "[n]\na = relu\n", "a network starts with its inputs" },
+        { "[n]\ninput.x = T\na = relu\n", "expected sizes such as" },
+        { "[n]\ninput.x = 2, three\na = relu\n", "expected sizes such as \"64, T\" (T: any length), got \"2, three\"" },
+        { "[n]\ninput.x = 0, T\na = relu\n", "expected sizes such as" },
+        { "[n]\ninput.x = T, 2\na = relu\n", "only the last dimension may be free" },
+        { "[n]\ninput.x = 2, T\na =\n", "expected a layer type" },
+        { "[n]\ninput.x = 2, T\nx = relu\n", "the name \"x\" is taken already (line 2)" },
+        { "[n]\ninput.x = 2, T\na-b = relu\n", "a name consists of letters, digits and _" },
+        { "[n]\ninput.x = 2, T\ninput.c = 5\na = relu from=x\n", "test.ini line 3: [n] input.c: nothing uses it" },
+        { "[n]\ninput.x = 2, T\na = relu from=x\nb = relu from=x\n", "test.ini line 3: [n] a: nothing uses it; name it in from= or in output =" },
+        { "[n]\ninput.x = 2, T\nact = relu\noutput = acts\n", "no layer has the name \"acts\"; did you mean \"act\"?" },
+        { "[n]\ninput.x = 2, T\na = wavenet_block channels=4 skip_channels=4 layers=40\n", "the dilation would exceed 2^20" },
+        { "[n]\ninput.x = 2, 7\ninput.c = 5, 9\na = film from=x,c\n", "input and condition differ in length: 7 and 9" },
+        { "[n]\ninput.x = 2, 7\na = embedding num_embeddings=4 embedding_dim=3\n", "expects indices of shape [1], [N] or [1, T], got [2, 7]" },
+    };
+    (void)state;
+    int failures = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setup s = build(cases[i].text, "n");
+        if (s.net || !s.err.code || !strstr(s.err.msg, cases[i].want)) {
+            print_message("expected \"%s\"\n     got \"%s\"\n", cases[i].want, s.err.msg);
+            failures++;
+        }
+        finish(&s);
+    }
+    assert_int_equal(failures, 0);
+}
+
+static void inputs_of_the_wrong_shape_are_errors(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 3, T\na = batch_norm1d\n");
+    nn_node *x = nn_full(s.tape, nn_shape_of(3, 2, 4, 9), 1);
+    assert_null(nn_network_run(s.net, s.tape, &x, NULL));
+    assert_string_equal(s.tape->err.msg, "n: input \"x\" expects a batch of [3, T], got [2, 4, 9]");
+    nn_tape_reset(s.tape);
+    s.tape->training = 1;
+    x = nn_full(s.tape, nn_shape_of(3, 1, 3, 1), 1);
+    assert_null(nn_network_run(s.net, s.tape, &x, NULL));
+    assert_non_null(strstr(s.tape->err.msg, "n/a (batch_norm1d): more than one value per channel"));
+    assert_null(nn_network_run(s.net, s.tape, &x, NULL)); /* sticky */
+    finish(&s);
+}
+
+/* ---- running ---- */
+
+static void inference_gives_the_same_and_keeps_nothing(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 4, T\n"
+                       "a = conv1d out_channels=16 kernel_size=3 padding=same\n"
+                       "w = wavenet_block channels=16 skip_channels=16 layers=8\n"
+                       "h = conv1d out_channels=16 kernel_size=3 padding=same repeat=30\n"
+                       "b = add from=h,a\n"
+                       "d = dropout\n"
+                       "z = conv1d out_channels=2 kernel_size=1\noutput = z, w\n");
+    enum { N = 8000 };
+    nn_node *x, *out[2];
+    real *kept = malloc(2 * N * sizeof *kept), *kept_w = malloc(16 * N * sizeof *kept_w);
+    size_t peak[2];
+    for (int inference = 0; inference < 2; inference++) {
+        nn_tape *t = nn_tape_new(&s.err);
+        nn_tape_record(t, !inference);
+        bl_rng_seed(&t->rng, 3);
+        x = nn_randn(t, nn_shape_of(3, 1, 4, N));
+        nn_node *y = nn_network_run(s.net, t, &x, out);
+        assert_int_equal(t->err.code, BL_OK);
+        assert_non_null(out[0]->x);
+        assert_non_null(out[1]->x);
+        assert_non_null(x->x);
+        peak[inference] = nn_tape_peak_bytes(t);
+        if (inference) {
+            assert_memory_equal(kept, y->x, 2 * N * sizeof *kept);
+            assert_memory_equal(kept_w, out[1]->x, 16 * N * sizeof *kept);
+        } else {
+            memcpy(kept, y->x, 2 * N * sizeof *kept);
+            memcpy(kept_w, out[1]->x, 16 * N * sizeof *kept);
+        }
+        nn_tape_free(t);
+    }
+    assert_true(peak[1] * 4 < peak[0]);
+    free(kept);
+    free(kept_w);
+    finish(&s);
+}
+
+static void batch_norm_in_evaluation_uses_the_running_values(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 2, T\na = batch_norm1d momentum=1\n");
+    s.tape->training = 1;
+    bl_rng_seed(&s.tape->rng, 4);
+    nn_node *x = nn_affine(s.tape, nn_randn(s.tape, nn_shape_of(3, 3, 2, 400)), 2, 5);
+    nn_node *y = nn_network_run(s.net, s.tape, &x, NULL);
+    s.tape->training = 0;
+    nn_node *z = nn_network_run(s.net, s.tape, &x, NULL);
+    double worst = 0;
+    for (int64_t i = 0; i < nn_count(&y->shape); i++)
+        worst = fmax(worst, fabs((double)(y->x[i] - z->x[i])));
+    assert_true(worst > 0 && worst < 5e-3); /* biased against unbiased variance: a factor of 1200/1199 */
+    finish(&s);
+}
+
+/* ---- every layer's gradient ---- */
+
+static const char *const every_layer[][2] = {
+    { "abs", "2, T" }, { "relu", "2, T" }, { "leaky_relu", "2, T" }, { "tanh", "2, T" }, { "sigmoid", "2, T" },
+    { "softplus", "2, T" }, { "exp", "2, T" }, { "gated_tanh", "4, T" }, { "gated_tanh", "4" }, { "snake", "2, T" },
+    { "snake", "3" }, { "linear out_features=3", "7" }, { "linear out_features=3 bias=no", "2, 5" },
+    { "conv1d out_channels=4 kernel_size=3 stride=2 padding=1 dilation=2 groups=2", "2, T" },
+    { "conv1d out_channels=3 kernel_size=5 padding=causal weight_norm=yes", "2, T" },
+    { "conv_transpose1d out_channels=4 kernel_size=4 stride=2 padding=1 groups=2", "2, T" },
+    { "conv_transpose1d out_channels=3 kernel_size=25 stride=4 padding=same weight_norm=yes", "2, T" },
+    { "lstm hidden_size=3 num_layers=2 bidirectional=yes dropout=0.3", "2, T" }, { "lstm hidden_size=2 bias=no", "2, T" },
+    { "batch_norm1d", "3, T" }, { "batch_norm1d affine=no", "4" }, { "layer_norm", "5, T" }, { "layer_norm", "6" },
+    { "dropout p=0.4", "3, T" }, { "phase_shuffle n=3", "2, T" }, { "upsample scale_factor=3", "2, T" },
+    { "upsample scale_factor=4 mode=linear", "2, T" }, { "reshape channels=2", "4, T" }, { "flatten", "2, 9" },
+    { "slice start=1 stop=3", "4, T" }, { "global_average_pool", "3, T" },
+    { "wavenet_block channels=4 skip_channels=3 layers=3 stacks=2", "2, T" }, { "residual layers=2 weight_norm=yes", "3, T" },
+    { "embedding num_embeddings=5 embedding_dim=3", "1" }, { "embedding num_embeddings=5 embedding_dim=3", "1, T" },
+    { "embedding num_embeddings=5 embedding_dim=3", "4" },
+    { "concat from=x,x,c", "2, T" }, { "add from=x,x", "2, T" }, { "mul from=x,c", "3, T" },
+    { "film from=x,c", "2, T" }, { "wavenet_block channels=4 skip_channels=3 layers=2 from=x,c", "4, T" },
+};
+
+/* sum(y R) for fixed inputs and draws; with backward, gradients go to the parameters. */
+static double run_once(setup *s, int with_backward)
+{
+    nn_tape *t = s->tape;
+    nn_tape_reset(t);
+    t->training = 1;
+    bl_rng_seed(&t->rng, 11);
+    nn_node *in[2];
+    const int is_index = strstr(nn_network_layer(s->net, "a")->type->name, "embedding") != NULL;
+    for (int i = 0; i < nn_network_n_inputs(s->net); i++) {
+        const nn_shape shape = nn_network_input_shape(s->net, i);
+        nn_shape full = { shape.rank + 1, { 3 } };
+        for (int d = 0; d < shape.rank; d++)
+            full.dim[d + 1] = shape.dim[d] < 0 ? 12 : shape.dim[d];
+        in[i] = is_index ? nn_rand(t, full, 0, 4.99) : nn_randn(t, full);
+    }
+    nn_node *y = nn_network_run(s->net, t, in, NULL);
+    if (!y)
+        fail_msg("%s", t->err.msg);
+    const nn_shape want = nn_network_output_shape(s->net, 0);
+    assert_int_equal(y->shape.rank, want.rank + 1);
+    for (int d = 0; d < want.rank; d++)
+        assert_true(want.dim[d] < 0 || want.dim[d] == y->shape.dim[d + 1]);
+    nn_node *loss = nn_sum(t, nn_mul(t, y, nn_randn(t, y->shape)));
+    const double value = (double)loss->x[0];
+    if (with_backward) {
+        nn_params_zero_grad(s->params);
+        nn_backward(t, loss);
+        assert_int_equal(t->err.code, BL_OK);
+    }
+    return value;
+}
+
+static void every_layer_passes_a_gradient_check(void **state)
+{
+    (void)state;
+    for (const nn_layer_type *const *type = nn_layer_types; *type; type++) {
+        int tested = 0;
+        for (size_t i = 0; i < sizeof every_layer / sizeof *every_layer; i++)
+            tested |= !strncmp(every_layer[i][0], (*type)->name, strlen((*type)->name));
+        if (!tested)
+            fail_msg("the layer %s is not in this test", (*type)->name);
+        assert_true(strlen((*type)->summary) > 3);
+    }
+    for (size_t i = 0; i < sizeof every_layer / sizeof *every_layer; i++) {
+        char text[300];
+        snprintf(text, sizeof text, "[n]\ninput.x = %s\n%sa = %s\n", every_layer[i][1],
+                 strstr(every_layer[i][0], ",c") ? "input.c = 3\n" : "", every_layer[i][0]);
+        setup s = build_ok(text);
+        run_once(&s, 1);
+#ifdef BL_F64
+        /* along one random direction of all parameters */
+        nn_params *p = s.params;
+        const double h = 1e-5;
+        double *direction = calloc((size_t)p->n_elements + 1, sizeof *direction), along = 0, f[2];
+        bl_rng rng;
+        bl_rng_seed(&rng, i);
+        for (int k = 0; k < p->n; k++)
+            for (int64_t e = 0; e < nn_count(&p->param[k].shape) && !p->param[k].is_buffer; e++) {
+                direction[p->param[k].offset + e] = bl_rng_normal(&rng);
+                along += direction[p->param[k].offset + e] * p->grad[p->param[k].offset + e];
+            }
+        for (int side = 0; side < 2; side++) {
+            for (int64_t e = 0; e < p->n_elements; e++)
+                p->value[e] += (side ? 2 * h : -h) * direction[e];
+            f[side] = run_once(&s, 0);
+        }
+        const double slope = (f[1] - f[0]) / (2 * h);
+        if (!(fabs(slope - along) < 1e-7 * fmax(1, fabs(slope))))
+            fail_msg("%s: difference %.12g, gradient %.12g", every_layer[i][0], slope, along);
+        free(direction);
+#endif
+        finish(&s);
+    }
+}
+
+static void steps_after_the_first_allocate_nothing(void **state)
+{
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 2, T\na = wavenet_block channels=4 skip_channels=3 layers=4\nb = lstm hidden_size=3\n");
+    size_t peak = 0;
+    for (int step = 0; step < 4; step++) {
+        nn_tape_reset(s.tape);
+        nn_node *x = nn_full(s.tape, nn_shape_of(3, 2, 2, 50), 0.3);
+        nn_backward(s.tape, nn_mean(s.tape, nn_network_run(s.net, s.tape, &x, NULL)));
+        assert_int_equal(s.tape->err.code, BL_OK);
+        if (step)
+            assert_true(nn_tape_peak_bytes(s.tape) == peak);
+        peak = nn_tape_peak_bytes(s.tape);
+    }
+    finish(&s);
+}
+
+static void tables_are_printed(void **state)
+{
+    char *text = NULL;
+    (void)state;
+    setup s = build_ok("[n]\ninput.x = 2, 100\na = conv1d out_channels=3 kernel_size=5 padding=same\nb = batch_norm1d\n");
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    nn_network_print(s.net, out);
+    nn_layers_print(out);
+    const long size = ftell(out);
+    text = calloc((size_t)size + 1, 1);
+    rewind(out);
+    assert_int_equal(fread(text, 1, (size_t)size, out), size);
+    assert_non_null(strstr(text, "[3, 100]"));
+    assert_non_null(strstr(text, "39")); /* 33 + 6 parameters */
+    assert_non_null(strstr(text, "wavenet_block"));
+    assert_non_null(strstr(text, "kernel_size      required   taps"));
+    assert_non_null(strstr(text, "(nearest|linear)"));
+    fclose(out);
+    free(text);
+    finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_published_wavegan_has_its_parameter_counts),
+        cmocka_unit_test(names_inputs_and_outputs_are_found),
+        cmocka_unit_test(convolution_lengths_are_pytorchs),
+        cmocka_unit_test(transposed_same_is_the_adjoint_of_same),
+        cmocka_unit_test(causal_layers_do_not_see_the_future),
+        cmocka_unit_test(every_mistake_is_named_with_its_line),
+        cmocka_unit_test(inputs_of_the_wrong_shape_are_errors),
+        cmocka_unit_test(inference_gives_the_same_and_keeps_nothing),
+        cmocka_unit_test(batch_norm_in_evaluation_uses_the_running_values),
+        cmocka_unit_test(every_layer_passes_a_gradient_check),
+        cmocka_unit_test(steps_after_the_first_allocate_nothing),
+        cmocka_unit_test(tables_are_printed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
