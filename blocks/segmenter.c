@@ -386,7 +386,7 @@ static void make_unique(blocks_segments *out)
         for (int k = 0; k < i; k++)
             earlier += !strcmp(base[k], base[i]);
         if (earlier)
-            snprintf(out->tracks[i].name, sizeof out->tracks[i].name, "%.58s %d", base[i], earlier + 1);
+            snprintf(out->tracks[i].name, sizeof out->tracks[i].name, "%.48s %d", base[i], earlier + 1);
     }
 }
 

@@ -666,3 +666,14 @@ bl_status blocks_synthesizer_trainer_get(blocks_synthesizer_trainer *t, const nn
     t->s->step = nn_checkpoint_get_int(c, "step", t->s->step, err);
     return err->code;
 }
+
+bl_status blocks_synthesizer_trainer_export(blocks_synthesizer_trainer *t, const char *path, int64_t seed, bl_error *err)
+{
+    nn_checkpoint *c = nn_checkpoint_create(path, "wavegan", err);
+    if (!c)
+        return err->code;
+    blocks_synthesizer_put(t->s, c, err);
+    nn_checkpoint_put_int(c, "seed", seed, err);
+    nn_ema_save(t->average, c, "average/", err);
+    return nn_checkpoint_commit(c, err);
+}

@@ -54,6 +54,9 @@ bl_status blocks_synthesizer_trainer_preview(blocks_synthesizer_trainer *t, int 
 bl_status blocks_synthesizer_trainer_put(const blocks_synthesizer_trainer *t, nn_checkpoint *c, bl_error *err);
 bl_status blocks_synthesizer_trainer_get(blocks_synthesizer_trainer *t, const nn_checkpoint *c, bl_error *err);
 
+/* What inference needs and no more: the averaged weights. */
+bl_status blocks_synthesizer_trainer_export(blocks_synthesizer_trainer *t, const char *path, int64_t seed, bl_error *err);
+
 size_t    blocks_synthesizer_trainer_bytes(const blocks_synthesizer_trainer *t);
 
 #endif

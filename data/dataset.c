@@ -1,4 +1,7 @@
+/* realpath; the flags of a library may have asked for an older X/Open already, which does too. */
+#ifndef _XOPEN_SOURCE
 #define _XOPEN_SOURCE 700
+#endif
 #include "data/dataset.h"
 
 #include "base/file.h"
@@ -248,34 +251,58 @@ static double place_of_group(const char *group)
     return (double)(h >> 11) * 0x1p-53;
 }
 
-static void split_songs(data_dataset *d)
+/* Songs are alike for the split when they have the same genre and either all a mixture or none: a class of songs (or of
+ * notes) that has two members at least should be on both sides. */
+static int same_class(const data_song *a, const data_song *b)
+{
+    return a->genre == b->genre && !a->mixture == !b->mixture;
+}
+
+/* When a class has all its free songs on one side, the one nearest to the other side (by its hash) changes over, with
+ * everything of its group. */
+static void split_class(data_dataset *d, const double *u, int first)
+{
+    const struct data_dataset_private *p = d->private_;
+    int n_held_out = 0, n = 0, lowest = -1, highest = -1;
+    for (int i = first; i < d->n_songs; i++) {
+        if (!same_class(&d->songs[i], &d->songs[first]))
+            continue;
+        n++;
+        n_held_out += d->songs[i].split == DATA_VALIDATION;
+        if (p->song_splits[i] >= 0)
+            continue;
+        lowest = lowest < 0 || u[i] < u[lowest] ? i : lowest;
+        highest = highest < 0 || u[i] > u[highest] ? i : highest;
+    }
+    if (lowest < 0 || u[lowest] == u[highest] || (n_held_out > 0 && n_held_out < n))
+        return;
+    const char *moved = d->songs[n_held_out == 0 ? lowest : highest].group;
+    for (int i = 0; i < d->n_songs; i++)
+        if (p->song_splits[i] < 0 && !strcmp(d->songs[i].group, moved))
+            d->songs[i].split = n_held_out == 0 ? DATA_VALIDATION : DATA_TRAIN;
+}
+
+static bl_status split_songs(data_dataset *d, bl_error *err)
 {
     const struct data_dataset_private *p = d->private_;
     const double asked = p->options.validation;
     const double share = asked == 0 ? 0.15 : asked < 0 ? 0 : asked;
-    int n_held_out = 0, n_free = 0, lowest = -1, highest = -1;
+    double *u = malloc((size_t)d->n_songs * sizeof *u);
+    if (!u)
+        return data_no_memory(d, err);
     for (int i = 0; i < d->n_songs; i++) {
-        const double u = place_of_group(d->songs[i].group);
-        if (p->song_splits[i] >= 0)
-            d->songs[i].split = (data_split)p->song_splits[i];
-        else {
-            d->songs[i].split = u < share ? DATA_VALIDATION : DATA_TRAIN;
-            n_free++;
-            if (lowest < 0 || u < place_of_group(d->songs[lowest].group))
-                lowest = i;
-            if (highest < 0 || u > place_of_group(d->songs[highest].group))
-                highest = i;
-        }
-        n_held_out += d->songs[i].split == DATA_VALIDATION;
+        u[i] = place_of_group(d->songs[i].group);
+        d->songs[i].split = p->song_splits[i] >= 0 ? (data_split)p->song_splits[i] : u[i] < share ? DATA_VALIDATION : DATA_TRAIN;
     }
-    if (share <= 0 || n_free == 0 || lowest == highest || !strcmp(d->songs[lowest].group, d->songs[highest].group))
-        return;
-    if (n_held_out == 0 || n_held_out == d->n_songs) {
-        const int moved = n_held_out == 0 ? lowest : highest;
-        for (int i = 0; i < d->n_songs; i++)
-            if (p->song_splits[i] < 0 && !strcmp(d->songs[i].group, d->songs[moved].group))
-                d->songs[i].split = n_held_out == 0 ? DATA_VALIDATION : DATA_TRAIN;
+    for (int i = 0; i < d->n_songs && share > 0 && share < 1; i++) {
+        int seen = 0;
+        for (int k = i - 1; k >= 0 && !seen; k--)
+            seen = same_class(&d->songs[k], &d->songs[i]);
+        if (!seen)
+            split_class(d, u, i);
     }
+    free(u);
+    return BL_OK;
 }
 
 static void count_unmatched(data_dataset *d)
@@ -337,11 +364,12 @@ data_dataset *data_dataset_open(const char *path, const data_dataset_options *op
                               : bl_fail(err, BL_EFORMAT, "%s: no audio files in this folder or below it", clean);
     if (status == BL_OK)
         status = sort_songs(d, err);
+    if (status == BL_OK)
+        status = split_songs(d, err);
     if (status != BL_OK) {
         data_dataset_free(d);
         return NULL;
     }
-    split_songs(d);
     count_unmatched(d);
     return d;
 }
@@ -354,8 +382,10 @@ void data_dataset_free(data_dataset *d)
     if (p) {
         for (int i = 0; i < p->n_tables; i++)
             free(p->tables[i].rows);
-        for (int i = 0; i < p->n_cached; i++)
+        for (int i = 0; i < p->n_cached; i++) {
             audio_clip_free(&p->cache[i].clip);
+            free(p->cache[i].path);
+        }
         free(p->tables);
         free(p->cache);
         free(p->visited);

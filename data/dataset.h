@@ -18,8 +18,8 @@
  *
  * Order    Songs are sorted by name, stems by instrument name then file name: the same on every machine.
  * Split    By a hash of the song's name (NSynth: of the instrument), so all tones of one recording stay
- *          on one side; folders called train, valid, validation, test decide for what is in them. With two
- *          songs or more both sides have at least one.
+ *          on one side; folders called train, valid, validation, test decide for what is in them. Of the songs of
+ *          one genre (those with a mixture, and the others) at least one is on either side when there are two.
  * Errors   BL_EIO: no such folder. BL_EFORMAT: nothing usable in it, or metadata.csv malformed (with line).
  *          A broken audio file, sidecar or MIDI file is no error: it goes to `skipped` with its reason.
  * Memory   data_dataset_open returns a dataset; release with data_dataset_free (NULL allowed). Audio is
@@ -106,6 +106,10 @@ int data_dataset_genre(const data_dataset *dataset, const char *name);
 /* Decoded audio of one file, mono and at sample_rate (0: as it is, all channels). Borrowed: valid until the next call
  * with this dataset. NULL with err set; the file is then also in `skipped`, once. */
 const audio_clip *data_dataset_audio(data_dataset *dataset, const char *path, int sample_rate, bl_error *err);
+
+/* Decodes n files at once on all cores, for data_dataset_audio to find; ask for no more than the cache holds. Files that
+ * cannot be read are left for data_dataset_audio to report. */
+void data_dataset_prefetch(data_dataset *dataset, const char *const *paths, int n, int sample_rate);
 
 /* The whole song as one mono signal at sample_rate: the mixture, or the sum of the stems. Release with audio_clip_free.
  * bl_status is not BL_OK when nothing of it could be read. */

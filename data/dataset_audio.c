@@ -35,24 +35,21 @@ static bl_status convert(audio_clip *clip, int sample_rate, bl_error *err)
     return status;
 }
 
-static bl_status decode(data_dataset *d, const char *path, int sample_rate, audio_clip *clip, bl_error *err)
+static bl_status decode(const char *path, double max_s, int sample_rate, audio_clip *clip, bl_error *err)
 {
-    bl_error local = { 0 };
-    bl_status status = audio_read(path, data_max_file_s(d), clip, &local);
+    bl_status status = audio_read(path, max_s, clip, err);
     if (status == BL_OK)
-        status = convert(clip, sample_rate, &local);
-    if (status == BL_OK)
-        return BL_OK;
-    audio_clip_free(clip);
-    if (status != BL_ENOMEM)
-        data_dataset_skip(d, path, local.msg);
-    return bl_fail(err, status, "%s", local.msg);
+        status = convert(clip, sample_rate, err);
+    if (status != BL_OK)
+        audio_clip_free(clip);
+    return status;
 }
 
 static void drop(struct data_dataset_private *p, int i)
 {
     p->cached_bytes -= clip_bytes(&p->cache[i].clip);
     audio_clip_free(&p->cache[i].clip);
+    free(p->cache[i].path);
     p->cache[i] = p->cache[--p->n_cached];
 }
 
@@ -65,35 +62,82 @@ static void drop_oldest(struct data_dataset_private *p)
     drop(p, oldest);
 }
 
-const audio_clip *data_dataset_audio(data_dataset *d, const char *path, int sample_rate, bl_error *err)
+static data_cached *find(struct data_dataset_private *p, const char *path, int sample_rate)
+{
+    for (int i = 0; i < p->n_cached; i++)
+        if (p->cache[i].sample_rate == sample_rate && !strcmp(p->cache[i].path, path))
+            return &p->cache[i];
+    return NULL;
+}
+
+/* Takes the clip, also on failure (NULL: no memory). */
+static data_cached *insert(data_dataset *d, const char *path, int sample_rate, audio_clip *clip)
 {
     struct data_dataset_private *p = d->private_;
     const int64_t limit = (int64_t)(p->options.max_cache_mb > 0 ? p->options.max_cache_mb : 256) * 1000000;
-    for (int i = 0; i < p->n_cached; i++)
-        if (p->cache[i].sample_rate == sample_rate && !strcmp(p->cache[i].path, path)) {
-            p->cache[i].used = ++p->clock;
-            return &p->cache[i].clip;
-        }
-    data_cached item = { data_keep(d, path), sample_rate, { 0 }, 0 };
-    if (!item.path || decode(d, path, sample_rate, &item.clip, err) != BL_OK)
-        return NULL;
-    while (p->n_cached && p->cached_bytes + clip_bytes(&item.clip) > limit)
+    while (p->n_cached && p->cached_bytes + clip_bytes(clip) > limit)
         drop_oldest(p);
     if (p->n_cached == p->cache_capacity) {
         const int capacity = p->cache_capacity ? 2 * p->cache_capacity : 16;
         data_cached *cache = realloc(p->cache, (size_t)capacity * sizeof *cache);
         if (!cache) {
-            audio_clip_free(&item.clip);
-            bl_fail(err, BL_ENOMEM, "%s: no memory to keep it", path);
+            audio_clip_free(clip);
             return NULL;
         }
         p->cache = cache;
         p->cache_capacity = capacity;
     }
-    item.used = ++p->clock;
-    p->cached_bytes += clip_bytes(&item.clip);
-    p->cache[p->n_cached++] = item;
-    return &p->cache[p->n_cached - 1].clip;
+    char *name = malloc(strlen(path) + 1);
+    if (!name) {
+        audio_clip_free(clip);
+        return NULL;
+    }
+    strcpy(name, path);
+    p->cached_bytes += clip_bytes(clip);
+    p->cache[p->n_cached] = (data_cached){ name, sample_rate, *clip, ++p->clock };
+    return &p->cache[p->n_cached++];
+}
+
+const audio_clip *data_dataset_audio(data_dataset *d, const char *path, int sample_rate, bl_error *err)
+{
+    data_cached *item = find(d->private_, path, sample_rate);
+    bl_error local = { 0 };
+    audio_clip clip = { 0 };
+    if (item) {
+        item->used = ++d->private_->clock;
+        return &item->clip;
+    }
+    const bl_status status = decode(path, data_max_file_s(d), sample_rate, &clip, &local);
+    if (status != BL_OK) {
+        if (status != BL_ENOMEM)
+            data_dataset_skip(d, path, local.msg);
+        bl_fail(err, status, "%s", local.msg);
+        return NULL;
+    }
+    if (!(item = insert(d, path, sample_rate, &clip))) {
+        bl_fail(err, BL_ENOMEM, "%s: no memory to keep it", path);
+        return NULL;
+    }
+    return &item->clip;
+}
+
+void data_dataset_prefetch(data_dataset *d, const char *const *paths, int n, int sample_rate)
+{
+    audio_clip *clips = calloc((size_t)(n > 0 ? n : 1), sizeof *clips);
+    const double max_s = data_max_file_s(d);
+    if (!clips)
+        return;
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < n; i++)
+        if (!find(d->private_, paths[i], sample_rate))
+            decode(paths[i], max_s, sample_rate, &clips[i], NULL);
+    for (int i = 0; i < n; i++) { /* in order, so that what stays does not depend on the threads */
+        if (clips[i].samples && !find(d->private_, paths[i], sample_rate))
+            insert(d, paths[i], sample_rate, &clips[i]);
+        else
+            audio_clip_free(&clips[i]);
+    }
+    free(clips);
 }
 
 bl_status data_song_audio(data_dataset *d, const data_song *song, int sample_rate, audio_clip *out, bl_error *err)

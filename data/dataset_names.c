@@ -1,5 +1,4 @@
 /* Dataset reader: what the names in a folder say. */
-#define _POSIX_C_SOURCE 200809L
 #include "audio/soundfile.h"
 #include "base/file.h"
 #include "data/dataset_private.h"

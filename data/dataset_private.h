@@ -10,10 +10,10 @@
 #include <sys/types.h>
 
 typedef struct data_cached {
-    const char *path;         /* borrowed from the pool */
-    int         sample_rate;  /* as asked for           */
-    audio_clip  clip;
-    uint64_t    used;         /* time of the last use   */
+    char      *path;
+    int        sample_rate;   /* as asked for           */
+    audio_clip clip;
+    uint64_t   used;          /* time of the last use   */
 } data_cached;
 
 typedef struct data_folder_id {

@@ -1,5 +1,4 @@
 /* Dataset reader: files, folders of stems and NSynth notes become songs. */
-#define _POSIX_C_SOURCE 200809L
 #include "audio/soundfile.h"
 #include "base/file.h"
 #include "data/dataset_private.h"

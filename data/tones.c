@@ -7,6 +7,7 @@
 #include "music/midi.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static const double HIT_MIN_S = 0.1;        /* a hit shorter than this tells not
 static const double LEVEL_WINDOW_S = 0.05;
 static const double FADE_IN_S = 0.0005, FADE_OUT_S = 0.008;
 static const double NSYNTH_HELD_S = 3;      /* NSynth's notes are held for 3 of 4 seconds */
+static const double PREFETCH_BYTES = 1e8;   /* well within the cache's default of 256 MB  */
 enum { REFERENCE_VELOCITY = 100 };
 
 data_tones_options data_tones_defaults(const data_tones_options *options)
@@ -399,6 +401,30 @@ static bl_status collect_stem(collector *c, int song_index, int stem_index, bl_e
     return status;
 }
 
+/* Decodes the stems of the next songs at once: as many as there are cores, within what the cache may hold. Returns the song
+ * to come back at. */
+static int prefetch(collector *c, const int64_t *order, int from)
+{
+    enum { MOST = 64 };
+    const char *paths[MOST];
+    const int cores = omp_get_max_threads(), wanted = cores < MOST ? cores : MOST;
+    double seconds = 0;
+    int n = 0, i = from;
+    for (; i < c->dataset->n_songs && n < wanted; i++) {
+        const data_song *song = &c->dataset->songs[order[i]];
+        for (int k = 0; k < song->n_stems && n < MOST; k++)
+            if (song->stems[k].instrument >= 0 && is_wanted(&c->o, song->stems[k].instrument)) {
+                seconds += song->stems[k].duration_s;
+                if (n && seconds * c->o.sample_rate * (double)sizeof(float) > PREFETCH_BYTES)
+                    break;
+                paths[n++] = song->stems[k].path;
+            }
+    }
+    if (cores > 1 && n > 1)
+        data_dataset_prefetch(c->dataset, paths, n, c->o.sample_rate);
+    return i;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const data_tone *p = a, *q = b;
@@ -417,6 +443,7 @@ bl_status data_tones_collect(data_dataset *d, const data_tones_options *options,
     collector c = { .dataset = d, .o = data_tones_defaults(options), .tones = tones };
     bl_progress progress;
     int64_t *order = NULL;
+    int ahead = 0; /* songs whose stems are decoded already */
     *tones = (data_tones){ .sample_rate = c.o.sample_rate };
     bl_status status = check_options(&c.o, err);
     if (status != BL_OK)
@@ -434,6 +461,8 @@ bl_status data_tones_collect(data_dataset *d, const data_tones_options *options,
     bl_rng_shuffle(&c.rng, order, d->n_songs);
     bl_progress_start(&progress, "cutting tones", "songs", d->n_songs, c.o.quiet);
     for (int i = 0; i < d->n_songs && status == BL_OK && !tones->stopped_for_memory; i++) {
+        if (i >= ahead)
+            ahead = prefetch(&c, order, i);
         for (int k = 0; k < d->songs[order[i]].n_stems && status == BL_OK && !tones->stopped_for_memory; k++)
             status = collect_stem(&c, (int)order[i], k, err);
         if (status == BL_OK && bl_interrupted())

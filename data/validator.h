@@ -29,7 +29,7 @@ typedef struct data_decision {
     int          replaced_by;    /* id when DATA_REPLACED, else -1                              */
     double       probability;    /* P(instrument | genre)                                       */
     double       replacement_probability;
-    char         reason[240];    /* one sentence with the numbers                               */
+    char         reason[320];    /* one sentence with the numbers                               */
 } data_decision;
 
 typedef struct data_validate_options {

@@ -242,10 +242,12 @@ static void name_sections(plan *p, int chorus)
         int count = 0;
         for (int k = 0; k < p->n_sections; k++)
             count += p->sections[k].label == s->label;
-        const char *name = s->label == chorus ? "chorus" : "verse";
-        if (s->sung < 0.05)
+        const char *name = s->label == chorus || s->level == STYLE_LEVELS - 1 ? "chorus" : "verse";
+        if (i == 0 && s->n_bars <= 2 && s->sung < 0.35 && p->n_sections > 1)
+            name = "intro";
+        else if (s->sung < 0.05)
             name = i == 0 ? "intro" : i == p->n_sections - 1 ? "outro" : "interlude";
-        else if (s->label != chorus && count == 1 && i * 10 > p->n_sections * 6)
+        else if (!strcmp(name, "verse") && count == 1 && i * 10 > p->n_sections * 6 && i + 1 < p->n_sections)
             name = "bridge";
         strcpy(s->name, name);
     }

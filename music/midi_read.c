@@ -372,8 +372,10 @@ static double to_seconds(const tempo_map *m, int64_t tick)
 
 static bl_status fill_tempos(reader *r, tempo_map *m)
 {
-    qsort(r->tempos, (size_t)r->n_tempos, r->n_tempos ? sizeof *r->tempos : 1, compare_timed);
-    qsort(r->meters, (size_t)r->n_meters, r->n_meters ? sizeof *r->meters : 1, compare_timed);
+    if (r->n_tempos)
+        qsort(r->tempos, (size_t)r->n_tempos, sizeof *r->tempos, compare_timed);
+    if (r->n_meters)
+        qsort(r->meters, (size_t)r->n_meters, sizeof *r->meters, compare_timed);
     *m = (tempo_map){ .tempos = r->tempos, .division = r->division };
     if (r->division & 0x8000) {
         int fps = 256 - (r->division >> 8);
@@ -453,7 +455,8 @@ static bl_status fill_texts(reader *r, const tempo_map *m)
     for (int i = 0; i < r->n_texts; i++)
         if (!music_chord_parse(r->texts[i].text, &chord) || strlen(r->texts[i].text) >= sizeof r->score->chords->name)
             chords[r->texts[i].lyric] = 0;
-    qsort(r->texts, (size_t)r->n_texts, r->n_texts ? sizeof *r->texts : 1, compare_texts);
+    if (r->n_texts)
+        qsort(r->texts, (size_t)r->n_texts, sizeof *r->texts, compare_texts);
     for (int i = 0; i < r->n_texts; i++) {
         const text_event *t = &r->texts[i];
         double time_s = to_seconds(m, t->tick);

@@ -7,7 +7,8 @@
  * in       x [B, T, I], weight_ih [4H, I], weight_hh [4H, H], bias [4H];  h_0 = c_0 = 0
  * out      h [B, T, H];  reverse: t runs from T-1 down to 0
  * errors   BL_ESHAPE: a weight or bias that does not fit
- * cost     8 B T H (I + H) flops forward, twice that backward. The input's part is one matrix product over all steps.
+ * cost     8 B T H (I + H) flops forward, twice that backward. The input's part is one matrix product over all steps;
+ *          of the recurrent part each thread takes some examples through all steps, so that no step waits for threads.
  * source   Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000
  *
  * The gradient is an op of its own, lstm_grad, which returns all four gradients in one vector [dx, d weight_ih,
@@ -43,6 +44,60 @@ static int64_t saved_count(const lstm_size *s)
     return s->B * s->T * 6 * s->H;
 }
 
+/* ---- products with the recurrent weights, a few rows at a time ----
+ *
+ * BLAS would pack the weights again at every step. Here they are packed once: strips of STRIP outputs, for each input
+ * the STRIP weights side by side. The sum over inputs stays in registers, one product per output and input. */
+
+enum { STRIP = 32, ROWS = 4 };
+
+static int64_t packed_count(int64_t n_out, int64_t n_in)
+{
+    return (n_out + STRIP - 1) / STRIP * STRIP * n_in;
+}
+
+/* weight(out j, in k) = w[j * step_out + k * step_in]. */
+static void pack(const real *w, int64_t n_out, int64_t step_out, int64_t n_in, int64_t step_in, real *packed)
+{
+    const int64_t strips = (n_out + STRIP - 1) / STRIP;
+#pragma omp parallel for schedule(static) if (n_out * n_in > NN_PARALLEL_MIN)
+    for (int64_t s = 0; s < strips; s++)
+        for (int64_t k = 0; k < n_in; k++)
+            for (int64_t j = 0; j < STRIP; j++)
+                packed[(s * n_in + k) * STRIP + j] = s * STRIP + j < n_out ? w[(s * STRIP + j) * step_out + k * step_in] : 0;
+}
+
+/* Rows of a (n_in values, lda apart) times one strip, added to n columns of y (ldy apart). */
+#define STRIP_PRODUCT(NAME, N_ROWS)                                                                            \
+    static void NAME(const real *restrict a, int64_t lda, const real *restrict packed, int64_t n_in, real *y,  \
+                     int64_t ldy, int64_t n)                                                                   \
+    {                                                                                                          \
+        real sum[N_ROWS][STRIP] = { { 0 } };                                                                   \
+        for (int64_t k = 0; k < n_in; k++)                                                                     \
+            for (int r = 0; r < N_ROWS; r++)                                                                   \
+                for (int j = 0; j < STRIP; j++)                                                                \
+                    sum[r][j] += a[r * lda + k] * packed[k * STRIP + j];                                       \
+        for (int r = 0; r < N_ROWS; r++)                                                                       \
+            for (int64_t j = 0; j < n; j++)                                                                    \
+                y[r * ldy + j] += sum[r][j];                                                                   \
+    }
+STRIP_PRODUCT(strip_of_1, 1)
+STRIP_PRODUCT(strip_of_4, ROWS)
+
+/* y [rows, n_out] += a [rows, n_in] times packed weights; rows is at most ROWS. */
+static void add_product(int64_t rows, const real *a, int64_t lda, const real *packed, int64_t n_out, int64_t n_in, real *y,
+                        int64_t ldy)
+{
+    for (int64_t first = 0; first < n_out; first += STRIP, packed += n_in * STRIP) {
+        const int64_t n = n_out - first < STRIP ? n_out - first : STRIP;
+        if (rows == ROWS)
+            strip_of_4(a, lda, packed, n_in, y + first, ldy, n);
+        else
+            for (int64_t r = 0; r < rows; r++)
+                strip_of_1(a + r * lda, lda, packed, n_in, y + r * ldy + first, ldy, n);
+    }
+}
+
 /* ---- forward ---- */
 
 static void gates(real *restrict z, const real *restrict c_before, real *restrict c, real *restrict h, int64_t H)
@@ -61,23 +116,27 @@ static void gates(real *restrict z, const real *restrict c_before, real *restric
     }
 }
 
-/* Fills z [B, T, 4H] (gates), c [B, T, H], h [B, T, H]; zero [H] holds zeros. */
+/* Fills z [B, T, 4H] (gates), c [B, T, H], h [B, T, H]; zero [H] holds zeros, packed is scratch. */
 static void run_forward(const lstm_size *s, const real *x, const real *weight_ih, const real *weight_hh, const real *bias,
-                        real *z, real *c, real *h, const real *zero)
+                        real *z, real *c, real *h, const real *zero, real *packed)
 {
     const int64_t B = s->B, T = s->T, H = s->H;
 #pragma omp parallel for schedule(static) if (B * T * H > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < B * T; r++)
         memcpy(z + r * 4 * H, bias, (size_t)(4 * H) * sizeof *z);
     nn_gemm(0, 1, B * T, 4 * H, s->I, 1, x, s->I, weight_ih, s->I, 1, z, 4 * H);
-    for (int64_t k = 0; k < T; k++) {
-        const int64_t t = s->reverse ? T - 1 - k : k, before = s->reverse ? t + 1 : t - 1;
-        if (k > 0)
-            nn_gemm(0, 1, B, 4 * H, H, 1, h + before * H, T * H, weight_hh, H, 1, z + t * 4 * H, T * 4 * H);
-#pragma omp parallel for schedule(static) if (B > 1 && B * H > NN_PARALLEL_MIN / 8)
-        for (int64_t b = 0; b < B; b++) {
-            const int64_t row = b * T + t;
-            gates(z + row * 4 * H, k > 0 ? c + (b * T + before) * H : zero, c + row * H, h + row * H, H);
+    pack(weight_hh, 4 * H, H, H, 1, packed);
+#pragma omp parallel for schedule(static) if (B > ROWS && B * T * H > NN_PARALLEL_MIN)
+    for (int64_t b0 = 0; b0 < B; b0 += ROWS) {
+        const int64_t rows = B - b0 < ROWS ? B - b0 : ROWS;
+        for (int64_t k = 0; k < T; k++) {
+            const int64_t t = s->reverse ? T - 1 - k : k, before = s->reverse ? t + 1 : t - 1;
+            if (k > 0)
+                add_product(rows, h + (b0 * T + before) * H, T * H, packed, 4 * H, H, z + (b0 * T + t) * 4 * H, T * 4 * H);
+            for (int64_t b = b0; b < b0 + rows; b++) {
+                const int64_t row = b * T + t;
+                gates(z + row * 4 * H, k > 0 ? c + (b * T + before) * H : zero, c + row * H, h + row * H, H);
+            }
         }
     }
 }
@@ -102,8 +161,7 @@ static void gates_grad(const real *restrict z, const real *restrict c_before, co
 
 static void column_sums(const real *dz, int64_t rows, int64_t width, real *out)
 {
-    enum { STRIP = 32 };
-#pragma omp parallel for schedule(static) if (rows * width > NN_PARALLEL_MIN)
+    #pragma omp parallel for schedule(static) if (rows * width > NN_PARALLEL_MIN)
     for (int64_t first = 0; first < width; first += STRIP) {
         const int64_t n = width - first < STRIP ? width - first : STRIP;
         double sum[STRIP] = { 0 };
@@ -117,22 +175,27 @@ static void column_sums(const real *dz, int64_t rows, int64_t width, real *out)
 
 /* dz [B, T, 4H] from dy [B, T, H]. dh, dc: scratch [B, H] each. */
 static void run_backward(const lstm_size *s, const real *weight_hh, const real *saved, const real *dy, real *dz, real *dh,
-                         real *dc, const real *zero)
+                         real *dc, const real *zero, real *packed)
 {
     const int64_t B = s->B, T = s->T, H = s->H;
     const real *z = saved, *c = saved + B * T * 4 * H;
     memset(dc, 0, (size_t)(B * H) * sizeof *dc);
-    for (int64_t k = T - 1; k >= 0; k--) {
-        const int64_t t = s->reverse ? T - 1 - k : k, before = s->reverse ? t + 1 : t - 1, after = s->reverse ? t - 1 : t + 1;
-        for (int64_t b = 0; b < B; b++)
-            memcpy(dh + b * H, dy + (b * T + t) * H, (size_t)H * sizeof *dh);
-        if (k < T - 1)
-            nn_gemm(0, 0, B, H, 4 * H, 1, dz + after * 4 * H, T * 4 * H, weight_hh, H, 1, dh, H);
-#pragma omp parallel for schedule(static) if (B > 1 && B * H > NN_PARALLEL_MIN / 8)
-        for (int64_t b = 0; b < B; b++) {
-            const int64_t row = b * T + t;
-            gates_grad(z + row * 4 * H, k > 0 ? c + (b * T + before) * H : zero, c + row * H, dh + b * H, dc + b * H,
-                       dz + row * 4 * H, H);
+    pack(weight_hh, H, 1, 4 * H, H, packed);
+#pragma omp parallel for schedule(static) if (B > ROWS && B * T * H > NN_PARALLEL_MIN)
+    for (int64_t b0 = 0; b0 < B; b0 += ROWS) {
+        const int64_t rows = B - b0 < ROWS ? B - b0 : ROWS;
+        for (int64_t k = T - 1; k >= 0; k--) {
+            const int64_t t = s->reverse ? T - 1 - k : k, before = s->reverse ? t + 1 : t - 1;
+            const int64_t after = s->reverse ? t - 1 : t + 1;
+            for (int64_t b = b0; b < b0 + rows; b++)
+                memcpy(dh + b * H, dy + (b * T + t) * H, (size_t)H * sizeof *dh);
+            if (k < T - 1)
+                add_product(rows, dz + (b0 * T + after) * 4 * H, T * 4 * H, packed, H, 4 * H, dh + b0 * H, H);
+            for (int64_t b = b0; b < b0 + rows; b++) {
+                const int64_t row = b * T + t;
+                gates_grad(z + row * 4 * H, k > 0 ? c + (b * T + before) * H : zero, c + row * H, dh + b * H, dc + b * H,
+                           dz + row * 4 * H, H);
+            }
         }
     }
 }
@@ -169,14 +232,16 @@ static void grad_forward(nn_tape *t, nn_node *y)
     const real *x = y->in[0]->x, *weight_ih = y->in[1]->x, *weight_hh = y->in[2]->x, *bias = y->in[3]->x, *dy = y->in[4]->x;
     real *dz = nn_scratch(t, B * T * 4 * H), *small = nn_scratch(t, (2 * B + 1) * H);
     real *own = a->saved ? NULL : nn_scratch(t, saved_count(&s)), *saved = a->saved ? a->saved : own;
+    const int64_t n_forward = packed_count(4 * H, H), n_backward = packed_count(H, 4 * H);
+    real *packed = nn_scratch(t, n_forward > n_backward ? n_forward : n_backward);
     if (t->err.code)
         return;
     real *dh = small, *dc = small + B * H, *zero = small + 2 * B * H;
     memset(zero, 0, (size_t)H * sizeof *zero);
     const real *h = saved + B * T * 5 * H;
     if (own)
-        run_forward(&s, x, weight_ih, weight_hh, bias, own, own + B * T * 4 * H, own + B * T * 5 * H, zero);
-    run_backward(&s, weight_hh, saved, dy, dz, dh, dc, zero);
+        run_forward(&s, x, weight_ih, weight_hh, bias, own, own + B * T * 4 * H, own + B * T * 5 * H, zero, packed);
+    run_backward(&s, weight_hh, saved, dy, dz, dh, dc, zero, packed);
 
     real *dx = y->x, *dw_ih = dx + B * T * I, *dw_hh = dw_ih + 4 * H * I, *dbias = dw_hh + 4 * H * H;
     if (a->skip_dx)
@@ -192,6 +257,7 @@ static void grad_forward(nn_tape *t, nn_node *y)
     column_sums(dz, B * T, 4 * H, dbias);
     nn_scratch_release(t, dz);
     nn_scratch_release(t, small);
+    nn_scratch_release(t, packed);
     nn_scratch_release(t, own);
 }
 
@@ -291,14 +357,16 @@ static void forward(nn_tape *t, nn_node *y)
     const attr *a = y->attr;
     const int64_t rows = s.B * s.T;
     real *own = a->saved ? NULL : nn_scratch(t, rows * 5 * s.H), *z = a->saved ? a->saved : own;
-    real *zero = nn_scratch(t, s.H);
+    real *zero = nn_scratch(t, s.H), *packed = nn_scratch(t, packed_count(4 * s.H, s.H));
     if (t->err.code)
         return;
     memset(zero, 0, (size_t)s.H * sizeof *zero);
-    run_forward(&s, y->in[0]->x, y->in[1]->x, y->in[2]->x, y->in[3]->x, z, z + rows * 4 * s.H, y->x, zero);
+    run_forward(&s, y->in[0]->x, y->in[1]->x, y->in[2]->x, y->in[3]->x, z, z + rows * 4 * s.H, y->x, zero,
+                packed);
     if (a->saved && rows)
         memcpy(a->saved + rows * 5 * s.H, y->x, (size_t)(rows * s.H) * sizeof(real));
     nn_scratch_release(t, zero);
+    nn_scratch_release(t, packed);
     nn_scratch_release(t, own);
 }
 

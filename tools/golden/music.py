@@ -114,7 +114,7 @@ def midi():
 
 def chords():
     qualities = ["maj", "min", "dim", "aug", "sus2", "sus4", "7", "maj7", "min7", "minmaj7", "dim7", "hdim7", "maj6", "min6",
-                 "5", "9", "maj9", "min9", "maj(9)", "sus4(b7)"]
+                 "5", "sus4(b7)"]  # no ninths: mir_eval leaves them out
     with open(f"{OUT}/chords.txt", "w") as f:
         for i, q in enumerate(qualities):
             root = ["C", "F#", "Bb", "E", "Ab", "D"][i % 6]

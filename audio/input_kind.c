@@ -1,0 +1,148 @@
+#include "audio/separation.h"
+
+#include "audio/f0.h"
+#include "audio/separation_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double EXCERPT_S = 30, SILENCE = 1e-4;
+static const double STEADY_S = 0.4, LONG_STEADY_S = 1.2;
+/* A lone sound whose pitch stands still this often, or hardly ever glides, is an instrument. */
+static const double STILL_INSTRUMENT = 0.70, GLIDING_VOICE = 0.06;
+static const double MELODY_SALIENCE = 0.03;
+
+const char *audio_input_kind_name(audio_input_kind kind)
+{
+    static const char *const names[] = { "silent", "vocal", "song", "instrumental" };
+    return names[kind];
+}
+
+static double semitones(float from_hz, float to_hz)
+{
+    return 12 * log2((double)to_hz / (double)from_hz);
+}
+
+/* Voiced shares, and how the pitch moves within 100 ms. */
+static void judge_pitch(const audio_f0_track *f0, audio_input_evidence *out)
+{
+    double loud = 0, energy = 0, voiced_energy = 0, sounding = 0, voiced = 0, pitched = 0, gliding = 0, still = 0;
+    for (int64_t t = 0; t < f0->n_frames; t++)
+        loud = fmax(loud, (double)f0->rms[t]);
+    for (int64_t t = 0; t < f0->n_frames; t++) {
+        const double power = (double)f0->rms[t] * (double)f0->rms[t];
+        energy += power;
+        voiced_energy += power * (double)f0->voiced[t];
+        sounding += (double)f0->rms[t] > 0.02 * loud;
+        voiced += (double)f0->rms[t] > 0.02 * loud && f0->f0_hz[t] > 0;
+    }
+    for (int64_t t = 5; t + 5 < f0->n_frames; t++) {
+        int whole = 1;
+        for (int64_t i = t - 5; i <= t + 5; i++)
+            whole = whole && f0->f0_hz[i] > 0;
+        if (!whole)
+            continue;
+        const double across = fabs(semitones(f0->f0_hz[t - 5], f0->f0_hz[t + 5]));
+        const double half = fabs(semitones(f0->f0_hz[t - 5], f0->f0_hz[t]));
+        pitched++;
+        gliding += (across > 0.15 && across < 1.5) || (half > 0.15 && half < 0.8);
+        still += across < 0.04;
+    }
+    out->voiced_energy = energy > 0 ? (float)(voiced_energy / energy) : 0;
+    out->voiced_share = sounding > 0 ? (float)(voiced / sounding) : 0;
+    out->gliding = pitched > 0 ? (float)(gliding / pitched) : 0;
+    out->still = pitched > 0 ? (float)(still / pitched) : 0;
+}
+
+static void judge_percussion(const audio_parts *p, audio_input_evidence *out)
+{
+    double harmonic = 0, percussive = 0;
+    for (int64_t i = 0; i < p->frames * p->bins; i++) {
+        const double h = (double)p->steady[i] * (double)p->steady[i], q = (double)p->percussive[i] * (double)p->percussive[i];
+        const double power = (double)p->magnitude[i] * (double)p->magnitude[i];
+        if (h + q > 0) {
+            harmonic += power * h / (h + q);
+            percussive += power * q / (h + q);
+        }
+    }
+    out->percussive = harmonic + percussive > 0 ? (float)(percussive / (harmonic + percussive)) : 0;
+}
+
+static void judge_melody(const audio_parts *p, audio_input_evidence *out)
+{
+    double  salience = 0, heard = 0, moving = 0, front = 0, all = 0;
+    const int64_t r = llround(0.045 * p->sample_rate / p->hop) < 1 ? 1 : llround(0.045 * p->sample_rate / p->hop);
+    for (int64_t t = 0; t < p->frames; t++)
+        salience += (double)p->salience[t] / (double)p->frames;
+    for (int64_t t = r; t + r < p->frames; t++) {
+        if ((double)p->salience[t] < MELODY_SALIENCE)
+            continue;
+        const double across = fabs(semitones(p->f0_hz[t - r], p->f0_hz[t + r]));
+        heard++;
+        moving += across > 0.25 && across < 3;
+    }
+    for (int64_t i = 0; i < p->frames * p->bins; i++) {
+        const double a = (double)p->magnitude[i], back = fmax((double)p->repeating[i], fmin(a, (double)p->percussive[i]));
+        front += (a - back) * (a - back);
+        all += a * a;
+    }
+    out->salience = (float)salience;
+    out->melody_moves = heard > 0 ? (float)(moving / heard) : 0;
+    out->foreground = all > 0 ? (float)(front / all) : 0;
+}
+
+bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, bl_error *err)
+{
+    memset(out, 0, sizeof *out);
+    if (clip->n_samples < 1 || clip->n_channels < 1 || clip->sample_rate < 4000)
+        return bl_fail(err, BL_EARG, "listening: expected a signal at 4000 Hz or more, got %lld samples at %d Hz",
+                       (long long)clip->n_samples, clip->sample_rate);
+    const int64_t  longest = (int64_t)(EXCERPT_S * clip->sample_rate);
+    const int64_t  n = clip->n_samples < longest ? clip->n_samples : longest, first = (clip->n_samples - n) / 2;
+    audio_clip     excerpt = { 0 };
+    audio_f0_track f0 = { 0 };
+    audio_parts    parts = { 0 };
+    bl_status      status;
+    double         peak = 0;
+
+    if ((status = audio_clip_new(&excerpt, 1, n, clip->sample_rate, err)) != BL_OK)
+        return status;
+    for (int c = 0; c < clip->n_channels; c++)
+        for (int64_t i = 0; i < n; i++)
+            excerpt.samples[i] += clip->samples[c * clip->n_samples + first + i] / (float)clip->n_channels;
+    for (int64_t i = 0; i < n; i++)
+        peak = fmax(peak, fabs((double)excerpt.samples[i]));
+    if (!(peak > SILENCE)) {
+        out->confidence = 1;
+        goto done;
+    }
+    const double top_hz = fmin(1050, clip->sample_rate / 4.0);
+    if ((status = audio_f0_run(excerpt.samples, n, clip->sample_rate, (audio_f0_config){ .fmax_hz = top_hz }, &f0, err)) != BL_OK ||
+        (status = audio_parts_new(&parts, clip->sample_rate, n, err)) != BL_OK ||
+        (status = audio_parts_transform(&parts, &excerpt, 0, n, NULL, err)) != BL_OK ||
+        (status = audio_parts_hpss(&parts, STEADY_S, err)) != BL_OK)
+        goto done;
+    judge_pitch(&f0, out);
+    judge_percussion(&parts, out);
+    out->alone_score = 5.97f * out->voiced_energy + 6.66f * out->voiced_share - 7.62f;
+    if (out->alone_score > 0) {
+        const int instrument = (double)out->still > STILL_INSTRUMENT || (double)out->gliding < GLIDING_VOICE;
+        out->kind = instrument ? AUDIO_INPUT_INSTRUMENTAL : AUDIO_INPUT_VOCAL;
+        out->confidence = 1 / (1 + expf(-out->alone_score));
+        goto done;
+    }
+    if ((status = audio_parts_hpss(&parts, LONG_STEADY_S, err)) != BL_OK ||
+        (status = audio_parts_repeating(&parts, err)) != BL_OK || (status = audio_parts_melody(&parts, err)) != BL_OK)
+        goto done;
+    judge_melody(&parts, out);
+    out->voice_score = 5.16f * out->gliding + 6.90f * out->melody_moves + 5.74f * out->foreground +
+                       111.8f * out->salience - 12.15f;
+    out->kind = out->voice_score > 0 ? AUDIO_INPUT_SONG : AUDIO_INPUT_INSTRUMENTAL;
+    out->confidence = 1 / (1 + expf(-fabsf(out->voice_score)));
+done:
+    audio_clip_free(&excerpt);
+    audio_f0_free(&f0);
+    audio_parts_free(&parts);
+    return status;
+}

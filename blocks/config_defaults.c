@@ -1,0 +1,93 @@
+#include "blocks/config_defaults.h"
+
+#include "base/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int is_in(const char *const *list, const char *name)
+{
+    for (; list && *list; list++)
+        if (!strcmp(*list, name))
+            return 1;
+    return 0;
+}
+
+static bl_status copy_entry(bl_config *config, const bl_config_entry *e, bl_error *err)
+{
+    const size_t size = strlen(e->section) + strlen(e->key) + strlen(e->value) + 3;
+    char *text = malloc(size);
+    bl_status status;
+    if (!text)
+        return bl_fail(err, BL_ENOMEM, "no memory for the configuration");
+    snprintf(text, size, "%s.%s=%s", e->section, e->key, e->value);
+    status = bl_config_set(config, text, err);
+    free(text);
+    return status;
+}
+
+bl_status blocks_config_fill(bl_config *config, const char *shipped, const char *const *settings, const char *const *networks,
+                             bl_error *err)
+{
+    enum { MOST = 32 };
+    char path[BL_PATH_MAX];
+    const char *absent[MOST + 1] = { NULL };
+    bl_status status = bl_find_shipped(path, shipped, err);
+    bl_config *defaults = status == BL_OK ? bl_config_load(path, err) : NULL;
+    int n_absent = 0;
+
+    if (!defaults)
+        return status == BL_OK ? BL_EFORMAT : status;
+    for (; networks && *networks && n_absent < MOST; networks++)
+        if (!bl_config_has_section(config, *networks))
+            absent[n_absent++] = *networks;
+    for (int i = 0; status == BL_OK && i < bl_config_count(defaults); i++) {
+        const bl_config_entry *e = bl_config_at(defaults, i);
+        int wanted = is_in(absent, e->section);
+        if (is_in(settings, e->section)) {
+            wanted = 1;
+            for (int k = 0; k < bl_config_count(config); k++) {
+                const bl_config_entry *own = bl_config_at(config, k);
+                wanted &= strcmp(own->section, e->section) != 0 || strcmp(own->key, e->key) != 0;
+            }
+        }
+        if (wanted)
+            status = copy_entry(config, e, err);
+    }
+    bl_config_free(defaults);
+    return status;
+}
+
+bl_config *blocks_config_filled(const bl_config *config, const char *shipped, const char *const *settings,
+                                const char *const *networks, bl_error *err)
+{
+    char *text = bl_config_text(config);
+    bl_config *copy = NULL;
+    if (!text)
+        bl_fail(err, BL_ENOMEM, "no memory for the configuration");
+    else if ((copy = bl_config_parse(text, bl_config_name(config), err)) &&
+             blocks_config_fill(copy, shipped, settings, networks, err) != BL_OK) {
+        bl_config_free(copy);
+        copy = NULL;
+    }
+    free(text);
+    return copy;
+}
+
+bl_status blocks_config_check(const bl_config *config, const char *const *own, bl_error *err)
+{
+    for (int i = 0; i < bl_config_count(config); i++)
+        if (!is_in(own, bl_config_at(config, i)->section))
+            bl_config_mark_used(config, i);
+    return bl_config_check_unused(config, err);
+}
+
+bl_status blocks_config_set_int(bl_config *config, const char *section, const char *key, const char *format, int value,
+                                bl_error *err)
+{
+    char number[80], text[240];
+    snprintf(number, sizeof number, format, value);
+    snprintf(text, sizeof text, "%.80s.%.60s=%s", section, key, number);
+    return bl_config_set(config, text, err);
+}

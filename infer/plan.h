@@ -1,0 +1,133 @@
+/* The plan of a song: everything that was heard in the input and everything the band will play. Written as the
+ * report (JSON), and read back as the plan of another rendering.
+ *
+ *     infer_plan plan = { 0 };
+ *     if (infer_plan_read("song.json", &plan, &err) != BL_OK) ...     // what the file holds is in plan.has
+ *     ...
+ *     infer_plan_write("song.json", &plan, &err);
+ *     infer_plan_free(&plan);
+ *
+ * JSON      song, tempo, beats, downbeats, key, chords, melody, genre, instruments, notes, loudness, stages, seconds,
+ *           peak_rss_mb as docs/inference.md lists them; beside them input, meter, tuning, sections, intervals,
+ *           existing, seed and made_from. Unknown keys are ignored.
+ * Obeying   A key that is present is obeyed, one that is missing (or null) is worked out afresh. made_from holds a
+ *           fingerprint of every part as backline wrote it, so an edited part is recognised: what was derived from it
+ *           and was not edited itself is out of date and is dropped on reading, as if it had been deleted:
+ *               tempo -> beats, downbeats -> chords, notes     key, melody -> chords, notes     chords -> notes
+ *               meter -> downbeats -> chords, notes            genre, intervals -> notes
+ *           Without made_from everything present is taken as it stands.
+ * Units     Seconds, rounded to 10 us (so that a plan survives being written and read); MIDI numbers; velocity 1..127;
+ *           LUFS and dBTP.
+ * Errors    Reading: BL_EIO, BL_EFORMAT: not JSON (with line), or a value that cannot be, named by its place
+ *           ("song.json: notes[3].pitch: expected a whole number from 0 to 127, got \"C4\""). The plan is then zeroed.
+ * Memory    Reading fills a zeroed plan; release with infer_plan_free, which leaves a zeroed one.
+ * Tested    tests/infer/test_plan.c
+ */
+#ifndef BL_INFER_PLAN_H
+#define BL_INFER_PLAN_H
+
+#include "music/arrange.h"
+#include "music/score.h"
+
+#include <stdint.h>
+
+enum {
+    INFER_HAS_TEMPO = 1 << 0,
+    INFER_HAS_BEATS = 1 << 1,
+    INFER_HAS_DOWNBEATS = 1 << 2,
+    INFER_HAS_METER = 1 << 3,
+    INFER_HAS_KEY = 1 << 4,
+    INFER_HAS_CHORDS = 1 << 5,
+    INFER_HAS_MELODY = 1 << 6,
+    INFER_HAS_GENRE = 1 << 7,
+    INFER_HAS_INSTRUMENTS = 1 << 8,
+    INFER_HAS_NOTES = 1 << 9,
+    INFER_HAS_INTERVALS = 1 << 10,
+    INFER_HAS_SEED = 1 << 11,
+    INFER_HAS_EXISTING = 1 << 12,
+    INFER_HAS_INPUT = 1 << 13
+};
+
+enum { INFER_MAX_INSTRUMENTS = 32, INFER_MAX_STAGES = 32, INFER_MAX_INTERVALS = 64 };
+
+typedef struct infer_instrument {
+    char name[64];
+    int  accepted;
+    char reason[256];
+    char replaced_by[64]; /* "" for none */
+} infer_instrument;
+
+typedef struct infer_stage {
+    char   name[32];
+    double seconds;
+} infer_stage;
+
+typedef struct infer_plan {
+    unsigned has;
+
+    char  *path;              /* of the song, malloc'ed; NULL unknown                 */
+    double duration_s;
+    int    sample_rate, n_channels;
+
+    char   input[16];         /* "vocal", "song", "instrumental"                      */
+    double input_confidence;
+
+    double tempo_bpm;
+    double *beats_s;     int n_beats;
+    double *downbeats_s; int n_downbeats;
+    int    beats_per_bar;     /* the JSON's "meter"                                   */
+    char   key[16];           /* "A minor"                                            */
+    music_chord_span *chords; int n_chords;
+    music_note *melody;       int n_melody;
+    double tuning_cents;      /* of the singer against 440 Hz                         */
+
+    char   genre[64];
+    double genre_probability;
+    int    genre_given;
+
+    infer_instrument instruments[INFER_MAX_INSTRUMENTS];
+    int    n_instruments;
+
+    music_score score;        /* tracks: the notes of each instrument; markers: sections */
+
+    music_interval intervals[INFER_MAX_INTERVALS];
+    int    n_intervals;
+    int    keep_existing;
+    int64_t seed;
+
+    double vocal_lufs, mix_lufs, true_peak_dbtp;
+
+    infer_stage stages[INFER_MAX_STAGES];
+    int    n_stages;
+    double seconds, peak_rss_mb;
+} infer_plan;
+
+bl_status infer_plan_read(const char *path, infer_plan *plan, bl_error *err);
+bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan, bl_error *err);
+void      infer_plan_free(infer_plan *plan);
+
+/* Atomic. _text returns malloc'ed JSON, NULL with BL_ENOMEM; release with free. */
+bl_status infer_plan_write(const char *path, const infer_plan *plan, bl_error *err);
+char     *infer_plan_text(const infer_plan *plan, bl_error *err);
+
+/* Takes parts out of the plan, so that they are worked out afresh. */
+void infer_plan_forget(infer_plan *plan, unsigned what);
+
+/* An option of the command line has set these parts: what follows from them is out of date, as after editing the file. */
+void infer_plan_edited(infer_plan *plan, unsigned edited);
+
+/* Rounds every time of the plan to 10 us, as it will be written. */
+void infer_plan_round(infer_plan *plan);
+
+/* The track of an instrument in plan->score, NULL when it has none. */
+music_track *infer_plan_track(const infer_plan *plan, const char *instrument);
+
+/* Adds to plan->instruments: BL_EARG when there are too many. replaced_by may be NULL. */
+bl_status infer_plan_add_instrument(infer_plan *plan, const char *name, int accepted, const char *reason,
+                                    const char *replaced_by, bl_error *err);
+
+/* What entry i plays as: its name when accepted, else replaced_by. NULL when it plays nothing, or when an earlier entry
+ * plays the same. */
+const char *infer_plan_plays(const infer_plan *plan, int i);
+
+#endif

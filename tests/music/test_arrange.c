@@ -1,0 +1,430 @@
+#include "music/arrange.h"
+#include "music/harmony.h"
+#include "music/instrument.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/message.h"
+
+/* A song with a steady or wandering tempo, a melody with rests, chords of its own. */
+typedef struct song {
+    double           beats[200], downbeats[60];
+    music_note       melody[300];
+    music_chord_span chords[60];
+    int              n_beats, n_downbeats, n_melody, n_chords, beats_per_bar;
+    double           duration_s;
+    music_key        key;
+} song;
+
+static const char *const all[] = { "electric guitar", "acoustic guitar", "bass", "double bass", "drums", "piano", "electric piano",
+                                   "organ", "strings", "violin", "cello", "saxophone", "trumpet", "flute", "vibraphone" };
+enum { N_ALL = 15 };
+
+static void compose(song *s, double bpm, int beats_per_bar, music_key key, const char *const *loop, int n_loop, unsigned variant)
+{
+    static const int steps[] = { 0, 2, 4, 5, 7, 4, 2, 0 };
+    memset(s, 0, sizeof *s);
+    s->key = key;
+    s->beats_per_bar = beats_per_bar;
+    s->n_beats = 24 * beats_per_bar + 1;
+    double t = 0.37;
+    for (int i = 0; i < s->n_beats; i++) {
+        s->beats[i] = t;
+        t += 60 / bpm * (1 + (variant % 2 ? 0.06 * sin(i * 1.3) : 0));
+        if (i % beats_per_bar == 0)
+            s->downbeats[s->n_downbeats++] = s->beats[i];
+    }
+    s->duration_s = t + 2;
+    for (int bar = 0; bar < 24; bar++) {
+        music_chord_span *c = &s->chords[s->n_chords++];
+        c->start_s = bar ? s->downbeats[bar] : 0;
+        c->end_s = bar < 23 ? s->downbeats[bar + 1] : s->duration_s;
+        snprintf(c->name, sizeof c->name, "%s", loop[bar % n_loop]);
+        for (int b = 0; b < beats_per_bar; b++) {
+            int i = bar * beats_per_bar + b;
+            if ((bar % 4 == 3 && b >= 1) || bar < 2)
+                continue; /* rests between phrases, two bars of introduction */
+            s->melody[s->n_melody++] = (music_note){ s->beats[i] + 0.01, s->beats[i + 1] - 0.05,
+                60 + key.tonic % 7 + steps[(i + (int)variant) % 8], (bar / 8) % 2 ? 100 : 70 };
+        }
+    }
+}
+
+static music_style *load(const char *genre)
+{
+    char path[64];
+    bl_error err = { 0 };
+    snprintf(path, sizeof path, "configs/styles/%s.ini", genre);
+    music_style *style = music_style_load(path, &err);
+    if (!style)
+        fail_msg("%s", err.msg);
+    return style;
+}
+
+static music_arrange_input input_of(const song *s, const music_style *style, uint64_t seed)
+{
+    return (music_arrange_input){ .duration_s = s->duration_s, .beats_s = s->beats, .n_beats = s->n_beats, .downbeats_s = s->downbeats,
+        .n_downbeats = s->n_downbeats, .beats_per_bar = s->beats_per_bar, .key = s->key, .chords = s->chords, .n_chords = s->n_chords,
+        .melody = s->melody, .n_melody = s->n_melody, .style = style, .instruments = all, .n_instruments = N_ALL, .seed = seed };
+}
+
+static double from_grid(const song *s, double t)
+{
+    double best = 1e9;
+    for (int i = 0; i + 1 < s->n_beats; i++)
+        for (int k = 0; k <= 12; k++)
+            if (k % 3 == 0 || k % 4 == 0)
+                best = fmin(best, fabs(s->beats[i] + k / 12.0 * (s->beats[i + 1] - s->beats[i]) - t));
+    return best;
+}
+
+static unsigned allowed_at(const song *s, double t)
+{
+    unsigned ok = music_key_classes(s->key);
+    music_chord c;
+    for (int i = 0; i < s->n_chords; i++)
+        if (s->chords[i].start_s <= t && t < s->chords[i].end_s && music_chord_parse(s->chords[i].name, &c))
+            ok |= music_chord_classes(c);
+    return ok;
+}
+
+/* Everything that arrange.h promises of a track. */
+static void check_track(const song *s, const music_track *t)
+{
+    const music_instrument *in = music_instrument_find(t->name);
+    assert_non_null(in);
+    assert_true(t->n_notes > 0);
+    for (int i = 0; i < t->n_notes; i++) {
+        const music_note *n = &t->notes[i];
+        int sounding = 0;
+        if (from_grid(s, n->onset_s) > 0.035)
+            fail_msg("%s: onset %g off the grid", t->name, n->onset_s);
+        assert_true(n->offset_s - n->onset_s > 0.0599);
+        assert_true(n->onset_s >= s->beats[0] && n->offset_s <= s->duration_s);
+        assert_true(n->velocity >= 30 && n->velocity <= 127);
+        assert_true(n->pitch >= in->lowest && n->pitch <= in->highest);
+        if (!t->is_drums && !(allowed_at(s, n->onset_s) >> (n->pitch % 12) & 1))
+            fail_msg("%s: pitch %d at %g s is neither of the key nor of the chord", t->name, n->pitch, n->onset_s);
+        for (int k = 0; k < t->n_notes; k++) {
+            if (k < i && t->notes[k].pitch == n->pitch && t->notes[k].offset_s > n->onset_s - 0.015)
+                fail_msg("%s: pitch %d at %g s starts before it ended", t->name, n->pitch, n->onset_s);
+            sounding += t->notes[k].onset_s <= n->onset_s && t->notes[k].offset_s > n->onset_s;
+        }
+        if (sounding > in->polyphony)
+            fail_msg("%s: %d notes at %g s", t->name, sounding, n->onset_s);
+    }
+}
+
+static void arrange_and_check(const song *s, const char *genre, uint64_t seed)
+{
+    bl_error err = { 0 };
+    music_score score;
+    music_style *style = load(genre);
+    music_arrange_input in = input_of(s, style, seed);
+    if (music_arrange(&in, &score, &err) != BL_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(score.n_tracks, N_ALL);
+    for (int i = 0; i < score.n_tracks; i++) {
+        assert_string_equal(score.tracks[i].name, all[i]);
+        check_track(s, &score.tracks[i]);
+    }
+    music_score_free(&score);
+    music_style_free(style);
+}
+
+static const char *const genres[] = { "rock", "pop", "jazz", "classical" };
+
+static void every_instrument_keeps_the_promises_in_every_genre_and_tempo(void **state)
+{
+    static const char *const major[] = { "C", "Am7", "Fmaj7", "G7", "E7", "Am", "Dm7", "G" };
+    static const char *const minor[] = { "Fm", "Db", "Ab", "Eb", "Bbm", "C7", "Fm/Ab", "Gdim" };
+    static song s;
+    (void)state;
+    for (int g = 0; g < 4; g++) {
+        compose(&s, 76, 4, (music_key){ 0, 0 }, major, 8, 0);
+        arrange_and_check(&s, genres[g], 1);
+        compose(&s, 128, 4, (music_key){ 5, 1 }, minor, 8, 1);
+        arrange_and_check(&s, genres[g], 2);
+        compose(&s, 196, 4, (music_key){ 0, 0 }, major, 8, 3);
+        arrange_and_check(&s, genres[g], 3);
+        compose(&s, 104, 3, (music_key){ 5, 1 }, minor, 8, 0);
+        arrange_and_check(&s, genres[g], 4);
+        compose(&s, 90, 6, (music_key){ 0, 0 }, major, 8, 1);
+        arrange_and_check(&s, genres[g], 5);
+        compose(&s, 100, 5, (music_key){ 0, 0 }, major, 8, 1);
+        arrange_and_check(&s, genres[g], 6);
+    }
+}
+
+static void equal_input_gives_an_equal_score_and_another_seed_another(void **state)
+{
+    static const char *const loop[] = { "C", "G", "Am", "F" };
+    static song s;
+    music_style *style = load("jazz");
+    bl_error err = { 0 };
+    music_score a, b, c;
+    (void)state;
+    compose(&s, 120, 4, (music_key){ 0, 0 }, loop, 4, 1);
+    music_arrange_input in = input_of(&s, style, 7), other = input_of(&s, style, 8);
+    assert_int_equal(music_arrange(&in, &a, &err), BL_OK);
+    assert_int_equal(music_arrange(&in, &b, &err), BL_OK);
+    assert_int_equal(music_arrange(&other, &c, &err), BL_OK);
+    int different = 0;
+    for (int i = 0; i < N_ALL; i++) {
+        assert_int_equal(a.tracks[i].n_notes, b.tracks[i].n_notes);
+        for (int k = 0; k < a.tracks[i].n_notes; k++)
+            assert_memory_equal(&a.tracks[i].notes[k], &b.tracks[i].notes[k], sizeof(music_note));
+        different += a.tracks[i].n_notes != c.tracks[i].n_notes || a.tracks[i].notes[0].onset_s != c.tracks[i].notes[0].onset_s;
+    }
+    assert_true(different > N_ALL / 2);
+    music_score_free(&a);
+    music_score_free(&b);
+    music_score_free(&c);
+    music_style_free(style);
+}
+
+static music_score arrange_some(const song *s, const char *genre, const char *const *instruments, int n,
+                                const music_interval *intervals, int n_intervals)
+{
+    music_style *style = load(genre);
+    music_arrange_input in = input_of(s, style, 5);
+    bl_error err = { 0 };
+    music_score score;
+    in.instruments = instruments;
+    in.n_instruments = n;
+    in.intervals = intervals;
+    in.n_intervals = n_intervals;
+    if (music_arrange(&in, &score, &err) != BL_OK)
+        fail_msg("%s", err.msg);
+    music_style_free(style);
+    return score;
+}
+
+static const char *const pop_loop[] = { "C", "G", "Am", "F" };
+
+static void nothing_sounds_outside_the_intervals(void **state)
+{
+    static song s;
+    static const music_interval intervals[] = { { 6.1, 14.7 }, { 20, 31.33 } };
+    (void)state;
+    compose(&s, 110, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    music_score score = arrange_some(&s, "pop", all, N_ALL, intervals, 2);
+    for (int i = 0; i < score.n_tracks; i++) {
+        assert_true(score.tracks[i].n_notes > 0);
+        for (int k = 0; k < score.tracks[i].n_notes; k++) {
+            const music_note *n = &score.tracks[i].notes[k];
+            int in = n->onset_s < 18 ? 0 : 1;
+            assert_true(n->onset_s >= intervals[in].start_s && n->offset_s <= intervals[in].end_s);
+        }
+    }
+    music_score_free(&score);
+}
+
+static void the_bass_shows_the_root_of_every_new_chord(void **state)
+{
+    static song s;
+    static const char *const bass[] = { "bass" };
+    (void)state;
+    for (int g = 0; g < 4; g++) {
+        compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+        music_score score = arrange_some(&s, genres[g], bass, 1, NULL, 0);
+        for (int bar = 0; bar < 24; bar++) {
+            music_chord c;
+            int found = 0;
+            assert_true(music_chord_parse(s.chords[bar].name, &c));
+            for (int k = 0; k < score.tracks[0].n_notes; k++)
+                if (fabs(score.tracks[0].notes[k].onset_s - s.downbeats[bar]) < 0.03)
+                    found = score.tracks[0].notes[k].pitch % 12 == c.root;
+            assert_true(found);
+        }
+        music_score_free(&score);
+    }
+}
+
+static void chords_move_little_and_do_not_cross(void **state)
+{
+    static song s;
+    static const char *const strings[] = { "strings" };
+    (void)state;
+    compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    music_score score = arrange_some(&s, "pop", strings, 1, NULL, 0);
+    double moved = 0;
+    int n = 0, before[4] = { 0 };
+    for (int bar = 2; bar < 23; bar++) { /* what sounds in mid-bar */
+        double t = 0.5 * (s.downbeats[bar] + s.downbeats[bar + 1]);
+        int now[8], k = 0;
+        for (int i = 0; i < score.tracks[0].n_notes; i++)
+            if (score.tracks[0].notes[i].onset_s <= t && score.tracks[0].notes[i].offset_s > t && k < 8)
+                now[k++] = score.tracks[0].notes[i].pitch;
+        assert_int_equal(k, 4);
+        for (int i = 0; i < 4; i++) /* sort */
+            for (int j = i + 1; j < 4; j++)
+                if (now[j] < now[i]) {
+                    int x = now[i];
+                    now[i] = now[j];
+                    now[j] = x;
+                }
+        for (int i = 0; i < 4 && before[0]; i++, n++)
+            moved += abs(now[i] - before[i]);
+        memcpy(before, now, sizeof before);
+    }
+    assert_true(moved / n < 2.6); /* semitones a voice a change */
+    music_score_free(&score);
+}
+
+static void drums_fill_before_sections_and_the_song_ends_on_a_held_chord(void **state)
+{
+    static song s;
+    static const char *const band[] = { "drums", "piano", "bass" };
+    int toms = 0, crashes = 0;
+    (void)state;
+    compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    music_score score = arrange_some(&s, "rock", band, 3, NULL, 0);
+    assert_true(score.n_markers >= 3);
+    for (int i = 0; i < score.tracks[0].n_notes; i++) {
+        int p = score.tracks[0].notes[i].pitch;
+        toms += p == 50 || p == 47 || p == 43;
+        crashes += p == 49;
+    }
+    assert_true(toms > 0 && crashes > 1);
+    /* The last strokes of all three come together on a downbeat, and piano and bass ring on for a second or more. */
+    double last = 0;
+    for (int t = 0; t < 3; t++) {
+        const music_note *n = &score.tracks[t].notes[score.tracks[t].n_notes - 1];
+        if (t == 0)
+            last = n->onset_s;
+        assert_true(fabs(n->onset_s - last) < 0.04);
+        assert_true(t == 0 || n->offset_s - n->onset_s > 1);
+    }
+    double nearest = 1e9;
+    for (int i = 0; i < s.n_downbeats; i++)
+        nearest = fmin(nearest, fabs(s.downbeats[i] - last));
+    assert_true(nearest < 0.03);
+    music_score_free(&score);
+}
+
+static void melodic_instruments_fill_the_singers_rests(void **state)
+{
+    static song s;
+    static const char *const sax[] = { "saxophone" };
+    int in_rests = 0;
+    (void)state;
+    compose(&s, 90, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    music_score score = arrange_some(&s, "jazz", sax, 1, NULL, 0);
+    for (int i = 0; i < score.tracks[0].n_notes; i++)
+        for (int bar = 3; bar < 20; bar += 4)
+            in_rests += score.tracks[0].notes[i].onset_s > s.beats[4 * bar + 1] && score.tracks[0].notes[i].onset_s < s.beats[4 * bar + 4];
+    assert_true(in_rests >= 8);
+    music_score_free(&score);
+}
+
+static void unsteady_beats_get_held_chords_and_no_drums(void **state)
+{
+    static song s;
+    static const char *const band[] = { "drums", "piano" };
+    (void)state;
+    compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    for (int i = 0; i < 8; i++) /* two bars of free time in front */
+        s.beats[i] = 0.1 + i * (s.beats[8] - 0.1) / 8 + (i % 2 ? 0.25 : 0);
+    for (int i = 0; i < 2; i++)
+        s.downbeats[i] = s.beats[4 * i];
+    music_score score = arrange_some(&s, "rock", band, 2, NULL, 0);
+    assert_true(score.tracks[0].notes[0].onset_s > s.beats[8] - 0.03);
+    int early = 0;
+    for (int i = 0; i < score.tracks[1].n_notes; i++)
+        early += score.tracks[1].notes[i].onset_s < s.beats[8] - 0.03;
+    assert_true(early >= 3 && early <= 12);
+    music_score_free(&score);
+}
+
+static void faults_are_named(void **state)
+{
+    static song s;
+    music_style *style = load("pop");
+    static const char *const kazoo[] = { "kazoo" }, *const twice[] = { "piano", "piano" };
+    bl_error err = { 0 };
+    music_score score;
+    (void)state;
+    compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    music_arrange_input in = input_of(&s, style, 1);
+#define FAIL(want)                                                        \
+    assert_int_equal(music_arrange(&in, &score, &err), BL_EARG);          \
+    assert_message(err, want);                                            \
+    assert_null(score.tracks);                                            \
+    bl_error_clear(&err);                                                 \
+    in = input_of(&s, style, 1)
+    in.instruments = kazoo;
+    in.n_instruments = 1;
+    FAIL("unknown instrument \"kazoo\"");
+    in.instruments = twice;
+    in.n_instruments = 2;
+    FAIL("\"piano\" is given twice");
+    in.n_beats = 1;
+    FAIL("at least two beats");
+    in.intervals = &(music_interval){ 5, 4 };
+    in.n_intervals = 1;
+    FAIL("interval 5-4 s");
+    in.chords = &(music_chord_span){ 0, 5, "Qx" };
+    in.n_chords = 1;
+    FAIL("chord \"Qx\" at 0 s is not a chord name");
+    in.duration_s = 0;
+    FAIL("a song of 0 s");
+    music_style_free(style);
+}
+
+/* What a song may look like at its edges: no chords, one bar, a melody that covers nothing, beats after the end. */
+static void poor_input_does_no_harm(void **state)
+{
+    static song s;
+    bl_error err = { 0 };
+    music_score score;
+    (void)state;
+    for (int g = 0; g < 4; g++) {
+        music_style *style = load(genres[g]);
+        compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+        music_arrange_input in = input_of(&s, style, 1);
+        in.n_chords = 0;
+        assert_int_equal(music_arrange(&in, &score, &err), BL_OK);
+        music_score_free(&score);
+        in = input_of(&s, style, 1);
+        in.n_melody = 0;
+        assert_int_equal(music_arrange(&in, &score, &err), BL_OK);
+        for (int i = 0; i < score.n_tracks; i++)
+            check_track(&s, &score.tracks[i]);
+        music_score_free(&score);
+        for (int n = 2; n < 14; n++) {
+            in = input_of(&s, style, 1);
+            in.n_beats = n;
+            in.n_downbeats = n % 3 ? 1 : 0;
+            in.duration_s = s.beats[n - 1] + (n % 2 ? 0.01 : 3);
+            assert_int_equal(music_arrange(&in, &score, &err), BL_OK);
+            music_score_free(&score);
+        }
+        music_style_free(style);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_instrument_keeps_the_promises_in_every_genre_and_tempo),
+        cmocka_unit_test(equal_input_gives_an_equal_score_and_another_seed_another),
+        cmocka_unit_test(nothing_sounds_outside_the_intervals),
+        cmocka_unit_test(the_bass_shows_the_root_of_every_new_chord),
+        cmocka_unit_test(chords_move_little_and_do_not_cross),
+        cmocka_unit_test(drums_fill_before_sections_and_the_song_ends_on_a_held_chord),
+        cmocka_unit_test(melodic_instruments_fill_the_singers_rests),
+        cmocka_unit_test(unsteady_beats_get_held_chords_and_no_drums),
+        cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(poor_input_does_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

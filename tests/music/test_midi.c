@@ -1,0 +1,284 @@
+#include "base/file.h"
+#include "music/midi.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/message.h"
+
+typedef struct golden { double onset_s, offset_s; int pitch, velocity, is_drums; } golden;
+
+static int compare(const void *a, const void *b)
+{
+    const golden *x = a, *y = b;
+    if (fabs(x->onset_s - y->onset_s) > 1e-5)
+        return x->onset_s < y->onset_s ? -1 : 1;
+    if (x->pitch != y->pitch || x->is_drums != y->is_drums)
+        return x->pitch != y->pitch ? x->pitch - y->pitch : x->is_drums - y->is_drums;
+    if (x->velocity != y->velocity)
+        return x->velocity - y->velocity;
+    return (x->offset_s > y->offset_s) - (x->offset_s < y->offset_s);
+}
+
+static int read_golden(const char *path, golden *out, int max)
+{
+    FILE *f = fopen(path, "r");
+    int n = 0;
+    assert_non_null(f);
+    while (n < max && fscanf(f, "%lf %lf %d %d %d", &out[n].onset_s, &out[n].offset_s, &out[n].pitch, &out[n].velocity,
+                             &out[n].is_drums) == 5)
+        n++;
+    fclose(f);
+    qsort(out, (size_t)n, sizeof *out, compare);
+    return n;
+}
+
+static int notes_of(const music_score *s, golden *out)
+{
+    int n = 0;
+    for (int i = 0; i < s->n_tracks; i++)
+        for (int j = 0; j < s->tracks[i].n_notes; j++) {
+            const music_note *m = &s->tracks[i].notes[j];
+            out[n++] = (golden){ m->onset_s, m->offset_s, m->pitch, m->velocity, s->tracks[i].is_drums };
+        }
+    qsort(out, (size_t)n, sizeof *out, compare);
+    return n;
+}
+
+static void assert_same(const golden *a, int n_a, const golden *b, int n_b, double tolerance)
+{
+    assert_int_equal(n_a, n_b);
+    for (int i = 0; i < n_a; i++) {
+        assert_true(fabs(a[i].onset_s - b[i].onset_s) < tolerance && fabs(a[i].offset_s - b[i].offset_s) < tolerance);
+        assert_int_equal(a[i].pitch, b[i].pitch);
+        assert_int_equal(a[i].velocity, b[i].velocity);
+        assert_int_equal(a[i].is_drums, b[i].is_drums);
+    }
+}
+
+static void notes_are_those_that_mido_reads(void **state)
+{
+    static const char *const names[] = { "format0", "format1", "smpte" };
+    static golden want[400], got[400];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char path[100];
+        bl_error err = { 0 };
+        music_score s;
+        snprintf(path, sizeof path, "tests/golden/music/%s.txt", names[i]);
+        int n = read_golden(path, want, 400);
+        snprintf(path, sizeof path, "tests/golden/music/%s.mid", names[i]);
+        assert_int_equal(music_midi_read(path, &s, &err), BL_OK);
+        assert_same(got, notes_of(&s, got), want, n, 2e-6);
+        music_score_free(&s);
+    }
+}
+
+static void tracks_tempos_meters_key_markers_and_chords_are_read(void **state)
+{
+    bl_error err = { 0 };
+    music_score s;
+    (void)state;
+    assert_int_equal(music_midi_read("tests/golden/music/format1.mid", &s, &err), BL_OK);
+    assert_int_equal(s.n_tracks, 3);
+    assert_string_equal(s.tracks[0].name, "Bass Line");
+    assert_string_equal(s.tracks[1].name, "drums");
+    assert_string_equal(s.tracks[2].name, "saxophone");
+    assert_int_equal(s.tracks[0].program, 33);
+    assert_true(s.tracks[1].is_drums && !s.tracks[2].is_drums);
+    assert_int_equal(s.n_tempos, 3);
+    assert_true(fabs(s.tempos[0].bpm - 120) < 1e-9 && fabs(s.tempos[1].bpm - 6e7 / 611111) < 1e-9);
+    assert_true(fabs(s.tempos[1].time_s - 333 * 0.5 / 220) < 1e-9);
+    assert_int_equal(s.meters[0].numerator, 3);
+    assert_true(s.has_key && s.key_minor);
+    assert_int_equal(s.key_tonic, 6);
+    assert_int_equal(s.n_markers, 2);
+    assert_string_equal(s.markers[1].text, "chorus");
+    assert_int_equal(s.n_chords, 2);
+    assert_string_equal(s.chords[0].name, "F#m");
+    assert_true(fabs(s.chords[0].end_s - s.chords[1].start_s) < 1e-9);
+    music_score_free(&s);
+}
+
+/* A score with uneven tempos comes back from its own file within half a tick. */
+static void a_written_file_reads_back_as_the_same_score(void **state)
+{
+    bl_error err = { 0 };
+    music_score s = { 0 }, back;
+    static golden want[600], got[600];
+    double beats[40];
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        beats[i] = 0.71 + 0.5 * i + 0.03 * sin(i);
+    assert_int_equal(music_score_set_beats(&s, beats, 40, 1, 4, &err), BL_OK);
+    s.has_key = 1;
+    s.key_tonic = 10;
+    for (int t = 0; t < 20; t++) { /* more tracks than channels */
+        char name[32];
+        snprintf(name, sizeof name, "track %d", t);
+        music_track *track = music_score_add_track(&s, name, t * 3, t == 4, &err);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(music_track_add(track, 0.3 + i * 0.9 + t * 0.01, 0.3 + i * 0.9 + 0.55, 40 + (i * 7 + t) % 40, 1 + i * 6, &err), BL_OK);
+    }
+    assert_int_equal(music_score_add_chord(&s, 0.71, 2.8, "Bb", &err), BL_OK);
+    assert_int_equal(music_score_add_chord(&s, 3.5, 9, "Cm7", &err), BL_OK);
+    assert_int_equal(music_score_add_marker(&s, 0.71, "verse \xc3\xa9", &err), BL_OK);
+    uint8_t *data;
+    size_t n;
+    assert_int_equal(music_midi_format(&s, &data, &n, &err), BL_OK);
+    assert_int_equal(music_midi_parse(data, n, "memory", &back, &err), BL_OK);
+    free(data);
+    assert_int_equal(back.n_tracks, 20);
+    for (int t = 0; t < 20; t++) {
+        assert_string_equal(back.tracks[t].name, s.tracks[t].name);
+        assert_int_equal(back.tracks[t].program, s.tracks[t].program);
+    }
+    int count = notes_of(&s, want);
+    assert_same(got, notes_of(&back, got), want, count, 6e-4);
+    assert_int_equal(back.n_chords, 4); /* with the gaps between and after as "N" */
+    assert_string_equal(back.chords[1].name, "N");
+    assert_string_equal(back.chords[2].name, "Cm7");
+    assert_string_equal(back.markers[0].text, "verse \xc3\xa9");
+    assert_true(back.has_key);
+    assert_int_equal(back.key_tonic, 10);
+    music_score_free(&back);
+    music_score_free(&s);
+}
+
+/* Every beat given to set_beats falls on a quarter of the file. */
+static void beats_fall_on_the_grid_of_the_file(void **state)
+{
+    bl_error err = { 0 };
+    music_score s = { 0 }, back;
+    double beats[60];
+    uint8_t *data;
+    size_t n;
+    (void)state;
+    for (int i = 0; i < 60; i++)
+        beats[i] = 0.2 + 0.45 * i + 0.02 * sin(0.7 * i);
+    assert_int_equal(music_score_set_beats(&s, beats, 60, 2, 4, &err), BL_OK);
+    assert_int_equal(music_midi_format(&s, &data, &n, &err), BL_OK);
+    assert_int_equal(music_midi_parse(data, n, "memory", &back, &err), BL_OK);
+    free(data);
+    for (int i = 0; i < 60; i++) {
+        double quarters = 0;
+        for (int t = 0; t < back.n_tempos && back.tempos[t].time_s < beats[i]; t++) {
+            double until = t + 1 < back.n_tempos && back.tempos[t + 1].time_s < beats[i] ? back.tempos[t + 1].time_s : beats[i];
+            quarters += (until - back.tempos[t].time_s) * back.tempos[t].bpm / 60;
+        }
+        assert_true(fabs(quarters - round(quarters)) < 0.01);
+        assert_int_equal((int)lround(quarters), i + 1); /* one beat of lead-in */
+    }
+    assert_int_equal(back.n_meters, 2); /* a short first bar of three beats, then 4/4 */
+    assert_int_equal(back.meters[0].numerator, 3);
+    music_score_free(&back);
+    music_score_free(&s);
+}
+
+static void a_repeated_pitch_is_ended_before_it_starts_again(void **state)
+{
+    bl_error err = { 0 };
+    music_score s = { 0 }, back;
+    uint8_t *data;
+    size_t n;
+    (void)state;
+    music_track *t = music_score_add_track(&s, "x", 0, 0, &err);
+    music_track_add(t, 0, 2, 60, 90, &err);
+    music_track_add(t, 1, 3, 60, 91, &err);
+    music_track_add(t, 1, 2.5, 60, 80, &err);
+    assert_int_equal(music_midi_format(&s, &data, &n, &err), BL_OK);
+    assert_int_equal(music_midi_parse(data, n, "memory", &back, &err), BL_OK);
+    free(data);
+    assert_int_equal(back.tracks[0].n_notes, 2);
+    assert_true(fabs(back.tracks[0].notes[0].offset_s - 1) < 1e-3);
+    assert_true(fabs(back.tracks[0].notes[1].offset_s - 3) < 1e-3);
+    music_score_free(&back);
+    music_score_free(&s);
+}
+
+static void parse(const char *bytes, size_t n, const char *want)
+{
+    bl_error err = { 0 };
+    music_score s;
+    assert_int_equal(music_midi_parse(bytes, n, "x.mid", &s, &err), BL_EFORMAT);
+    assert_message(err, want);
+    assert_null(s.tracks);
+}
+#define PARSE(text, want) parse(text, sizeof(text) - 1, want)
+
+static void a_damaged_file_gives_one_clear_sentence(void **state)
+{
+    (void)state;
+    PARSE("", "x.mid: not a MIDI file");
+    PARSE("RIFF this is no midi file at all", "not a MIDI file");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\0MTrk\0\0\0\0", "time division of the MIDI header is zero");
+    PARSE("MThd\0\0\0\6\0\7\0\1\0\x60MTrk\0\0\0\0", "MIDI format 7");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60", "without tracks");
+    PARSE("MThd\0\0\0\6\0\1\0\2\0\x60MTrk\0\0\0\4\0\xff\x2f\0", "promises 2 tracks but the file holds 1");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\1\x90\0\xff\x2f\0", "track 1 claims 400 bytes but 4 are left");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\3\0\x90\x40", "track 1 ends in the middle of an event");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\3\0\x40\x40", "starts an event with data byte 0x40");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\4\0\x90\x90\x40", "0x90 at byte 24 where a data byte");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\5\0\xff\1\x7f\x41", "claims 127 bytes but 1 are left");
+    PARSE("MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\5\xff\xff\xff\xff\x7f", "number longer than four bytes");
+}
+
+/* Every prefix and every single changed byte: no crash, and failure leaves nothing behind (sanitizers watch). */
+static void no_cut_and_no_changed_byte_is_trusted(void **state)
+{
+    char *text;
+    size_t n;
+    bl_error err = { 0 };
+    (void)state;
+    assert_int_equal(bl_read_file("tests/golden/music/format0.mid", 1 << 20, &text, &n, &err), BL_OK);
+    for (size_t cut = 0; cut < n; cut++) {
+        music_score s;
+        bl_error e = { 0 };
+        bl_status status = music_midi_parse(text, cut, "cut", &s, &e);
+        assert_true(status != BL_OK && e.msg[0]);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (int change = 1; change < 256; change <<= 1) {
+            music_score s;
+            bl_error e = { 0 };
+            text[i] = (char)(text[i] ^ change);
+            if (music_midi_parse(text, n, "changed", &s, &e) == BL_OK)
+                music_score_free(&s);
+            text[i] = (char)(text[i] ^ change);
+        }
+    free(text);
+}
+
+static void missing_and_unwritable_files_are_named(void **state)
+{
+    bl_error err = { 0 };
+    music_score s = { 0 };
+    (void)state;
+    assert_int_equal(music_midi_read("no/such.mid", &s, &err), BL_EIO);
+    assert_message(err, "no/such.mid");
+    bl_error_clear(&err);
+    assert_int_equal(music_midi_write("/no/such/folder/x.mid", &s, &err), BL_EIO);
+    assert_message(err, "/no/such/folder/x.mid");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(notes_are_those_that_mido_reads),
+        cmocka_unit_test(tracks_tempos_meters_key_markers_and_chords_are_read),
+        cmocka_unit_test(a_written_file_reads_back_as_the_same_score),
+        cmocka_unit_test(beats_fall_on_the_grid_of_the_file),
+        cmocka_unit_test(a_repeated_pitch_is_ended_before_it_starts_again),
+        cmocka_unit_test(a_damaged_file_gives_one_clear_sentence),
+        cmocka_unit_test(no_cut_and_no_changed_byte_is_trusted),
+        cmocka_unit_test(missing_and_unwritable_files_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,94 @@
+#include "music/instrument.h"
+#include "music/style.h"
+#include "music/style_private.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/message.h"
+
+static void every_genre_has_a_part_for_every_instrument(void **state)
+{
+    static const char *const genres[] = { "rock", "pop", "jazz", "classical" };
+    (void)state;
+    for (int g = 0; g < 4; g++) {
+        char path[64];
+        bl_error err = { 0 };
+        snprintf(path, sizeof path, "configs/styles/%s.ini", genres[g]);
+        music_style *s = music_style_load(path, &err);
+        if (!s)
+            fail_msg("%s", err.msg);
+        assert_string_equal(music_style_genre(s), genres[g]);
+        for (int i = 0; music_instrument_at(i); i++)
+            if (!style_find_part(s, music_instrument_at(i)))
+                fail_msg("%s has no part for %s", genres[g], music_instrument_at(i)->name);
+        music_style_free(s);
+    }
+}
+
+static void a_pattern_is_read_as_it_stands(void **state)
+{
+    static const char text[] = "[style]\ngenre = test\nswing = 0.6\n[pattern a]\nkind = drums\nsteps = 2\nkick = 9. .. 9. .. | 9. .. .. 99\n"
+                               "snare = .. 5. .. 5. | .. 5. .. 5.\n[instrument drums]\nrole = drums\nlevel 1 = a\nlevel 2 = a\nlevel 3 = -\n";
+    bl_error err = { 0 };
+    (void)state;
+    music_style *s = music_style_parse(text, "test.ini", &err);
+    if (!s)
+        fail_msg("%s", err.msg);
+    assert_int_equal(s->n_patterns, 1);
+    assert_int_equal(s->patterns[0].bars, 2);
+    assert_int_equal(s->patterns[0].n_rows, 2);
+    assert_int_equal(s->patterns[0].rows[1].drum, 38);
+    assert_string_equal(s->patterns[0].rows[0].cells, "9...9...9.....99");
+    assert_int_equal(s->parts[0].level[2].n, 0);
+    music_style_free(s);
+}
+
+static void parse(const char *text, const char *want)
+{
+    bl_error err = { 0 };
+    assert_null(music_style_parse(text, "bad.ini", &err));
+    assert_message(err, want);
+}
+
+#define HEAD "[style]\ngenre = x\n"
+#define DRUMS "[pattern a]\nkind = drums\nkick = 9... .... .... ....\n"
+#define PART "[instrument drums]\nrole = drums\nlevel 1 = a\nlevel 2 = a\nlevel 3 = a\n"
+
+static void a_bad_entry_is_named_with_file_and_line(void **state)
+{
+    (void)state;
+    parse("[style]\nswing = 0.5\n", "bad.ini: [style] has no genre");
+    parse(HEAD "[pattern a]\nkick = 9...\n", "[pattern a] has no kind");
+    parse(HEAD "[pattern a]\nkind = drums\nkick = 9... .... .... ..x.\n", "bad.ini line 5: [pattern a] kick: a cell is not one of");
+    parse(HEAD "[pattern a]\nkind = drums\nkick = 9... .... .... ...\n", "bad.ini line 5: [pattern a] kick: the number of cells is 15");
+    parse(HEAD "[pattern a]\nkind = drums\ngong = 9... .... .... ....\n", "bad.ini line 5: [pattern a] gong: not a drum");
+    parse(HEAD "[pattern a]\nkind = bass\nplay = R...\nsteps = 1\nfoo = 1\n", "bad.ini line 7: [pattern a] foo: expected kind");
+    parse(HEAD DRUMS "[instrument drums]\nrole = drums\nlevel 1 = b\nlevel 2 = a\nlevel 3 = a\n",
+          "bad.ini line 8: [instrument drums] level 1: there is no pattern b");
+    parse(HEAD DRUMS "[instrument drums]\nrole = drums\nlevel 1 = a\n", "[instrument drums] has no \"level 2\"");
+    parse(HEAD DRUMS "[instrument drums]\nrole = drums\nlevel 1 = -\nlevel 2 = -\nlevel 3 = -\n", "plays at no level");
+    parse(HEAD DRUMS "[instrument kazoo]\nrole = drums\n", "[instrument kazoo]: no such instrument");
+    parse(HEAD DRUMS "[instrument piano]\nrole = chords\nlevel 1 = a\nlevel 2 = a\nlevel 3 = a\n", "another kind of pattern is a");
+    parse(HEAD DRUMS "[instrument piano]\nrole = chords\nregister = 10 40\n", "register: expected two rising numbers within 21..108");
+    parse(HEAD DRUMS PART PART, "bad.ini line 12: instrument drums.role is given twice");
+    parse(HEAD DRUMS "[instrument piano]\nrole = solo\n", "solo");
+    parse(HEAD DRUMS PART "[extra]\nx = 1\n", "bad.ini line 12");
+    parse(HEAD "swng = 0.6\n" DRUMS PART, "swng");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_genre_has_a_part_for_every_instrument),
+        cmocka_unit_test(a_pattern_is_read_as_it_stands),
+        cmocka_unit_test(a_bad_entry_is_named_with_file_and_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
