@@ -42,9 +42,9 @@ endif
 
 CFLAGS  := -std=c11 -I. -I$(B)/gen -MMD -MP -fopenmp $(OPT_$(BUILD)) $(WARN) $(CFLAGS_PKG) $(EXTRA_CFLAGS)
 LDFLAGS := -fopenmp $(OPT_$(BUILD))
-# The OpenMP build of OpenBLAS: its pthread build would fight with our own threads.
+# OpenBLAS is loaded at run time (nn/gemm.c says why): its OpenMP build, since the pthread build would fight with our threads.
 BLAS_DIR := $(firstword $(wildcard /usr/lib/*/openblas-openmp))
-LIBS    := $(LIBS_PKG) $(if $(BLAS_DIR),-L$(BLAS_DIR) -Wl$(comma)-rpath$(comma)$(BLAS_DIR)) -lopenblas -lm
+LIBS    := $(LIBS_PKG) $(if $(BLAS_DIR),-Wl$(comma)-rpath$(comma)$(BLAS_DIR)) -ldl -lm
 
 # Modules, lowest first; each may use those before it and none after it.
 MODULES  := base nn audio music data blocks train infer
@@ -113,6 +113,10 @@ $(B)/flags: FORCE
 test-programs: $(TESTS)
 check: all test-programs
 	$(Q)BIN=$(BIN) tests/run.sh $(TESTS)
+
+# A song from the demo vocal and the shipped checkpoints, into demo/.
+demo: all
+	$(Q)tools/demo.sh
 
 packages:
 	$(Q)tools/setup.sh packages

@@ -203,6 +203,18 @@ void bl_config_free(bl_config *c)
     free(c);
 }
 
+bl_config *bl_config_copy(const bl_config *c)
+{
+    bl_config *twin = bl_config_new();
+    int good = twin && (free(twin->name), twin->name = copy(c->name)) != NULL;
+    for (int i = 0; good && i < c->n; i++)
+        good = append(twin, c->entries[i].section, c->entries[i].key, c->entries[i].value, c->entries[i].line);
+    if (good)
+        return twin;
+    bl_config_free(twin);
+    return NULL;
+}
+
 bl_status bl_config_set(bl_config *c, const char *assignment, bl_error *err)
 {
     char buffer[1024];

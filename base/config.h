@@ -32,6 +32,8 @@ bl_config *bl_config_load(const char *path, bl_error *err);
 bl_config *bl_config_parse(const char *text, const char *name, bl_error *err);
 bl_config *bl_config_new(void); /* empty; NULL when there is no memory */
 void       bl_config_free(bl_config *config);
+/* The same keys, values and lines, none used yet. NULL when there is no memory. */
+bl_config *bl_config_copy(const bl_config *config);
 
 /* "section.key=value" from --set; replaces or adds. The section ends at the first dot. */
 bl_status bl_config_set(bl_config *config, const char *assignment, bl_error *err);

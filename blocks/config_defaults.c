@@ -62,16 +62,13 @@ bl_status blocks_config_fill(bl_config *config, const char *shipped, const char 
 bl_config *blocks_config_filled(const bl_config *config, const char *shipped, const char *const *settings,
                                 const char *const *networks, bl_error *err)
 {
-    char *text = bl_config_text(config);
-    bl_config *copy = NULL;
-    if (!text)
+    bl_config *copy = bl_config_copy(config);
+    if (!copy) {
         bl_fail(err, BL_ENOMEM, "no memory for the configuration");
-    else if ((copy = bl_config_parse(text, bl_config_name(config), err)) &&
-             blocks_config_fill(copy, shipped, settings, networks, err) != BL_OK) {
+    } else if (blocks_config_fill(copy, shipped, settings, networks, err) != BL_OK) {
         bl_config_free(copy);
         copy = NULL;
     }
-    free(text);
     return copy;
 }
 

@@ -165,25 +165,24 @@ static bl_status get_scaling(void *c, const char *name, float *values, int64_t n
     return BL_OK;
 }
 
-bl_status blocks_feature_extractor_put(const blocks_feature_extractor *fx, nn_checkpoint *c, bl_error *err)
+bl_status blocks_feature_extractor_put(const blocks_feature_extractor *fx, const char *config_name, nn_checkpoint *c,
+                                       bl_error *err)
 {
     char *text = bl_config_text(fx->config);
     bl_status status;
     if (!text)
         return bl_fail(err, BL_ENOMEM, "no memory for the checkpoint");
-    nn_checkpoint_put_text(c, "config", text, err);
-    nn_checkpoint_put_int(c, "step", fx->step, err);
+    nn_checkpoint_put_text(c, config_name, text, err);
     free(text);
     status = each_scaling((blocks_feature_extractor *)fx, put_scaling, c, err);
     return status == BL_OK ? nn_params_save(fx->params, c, "", err) : status;
 }
 
-blocks_feature_extractor *blocks_feature_extractor_get(const nn_checkpoint *c, bl_error *err)
+blocks_feature_extractor *blocks_feature_extractor_get(const nn_checkpoint *c, const char *config_name, bl_error *err)
 {
     bl_error local = { 0 };
     bl_error *e = err ? err : &local;
-    /* A classifier's checkpoint carries a feature extractor with a config of its own. */
-    char *text = nn_checkpoint_get_text(c, nn_checkpoint_has(c, "features_config") ? "features_config" : "config", e);
+    char *text = nn_checkpoint_get_text(c, config_name, e);
     bl_config *config = text ? bl_config_parse(text, nn_checkpoint_path(c), e) : NULL;
     blocks_feature_extractor *fx = config ? build(config, 0, e) : NULL;
     free(text);
@@ -200,7 +199,7 @@ blocks_feature_extractor *blocks_feature_extractor_get(const nn_checkpoint *c, b
 blocks_feature_extractor *blocks_feature_extractor_load(const char *path, bl_error *err)
 {
     nn_checkpoint *c = nn_checkpoint_open(path, "autoencoder", err);
-    blocks_feature_extractor *fx = c ? blocks_feature_extractor_get(c, err) : NULL;
+    blocks_feature_extractor *fx = c ? blocks_feature_extractor_get(c, "config", err) : NULL;
     nn_checkpoint_free(c);
     return fx;
 }

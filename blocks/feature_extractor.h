@@ -65,9 +65,11 @@ bl_status blocks_feature_extractor_mel(blocks_feature_extractor *fx, const float
 /* From a config with [features], [encoder], [decoder]; what is missing there comes from configs/autoencoder.ini.
  * Weights are initialised from seed, scalings are identities. */
 blocks_feature_extractor *blocks_feature_extractor_new(const bl_config *config, uint64_t seed, bl_error *err);
-blocks_feature_extractor *blocks_feature_extractor_get(const nn_checkpoint *c, bl_error *err);
-/* Config, step, scalings and weights. */
-bl_status blocks_feature_extractor_put(const blocks_feature_extractor *fx, nn_checkpoint *c, bl_error *err);
+/* Scalings, weights, and the config as the attribute config_name ("config"; a checkpoint of another kind that carries a
+ * feature extractor calls it "features_config"). The attribute "step" is read, not written. */
+blocks_feature_extractor *blocks_feature_extractor_get(const nn_checkpoint *c, const char *config_name, bl_error *err);
+bl_status blocks_feature_extractor_put(const blocks_feature_extractor *fx, const char *config_name, nn_checkpoint *c,
+                                       bl_error *err);
 /* Network input [B, n_mels, T] -> reconstruction [B, n_mels, T]; *code (may be NULL) gets the raw code [B, D, T]. */
 nn_node  *blocks_feature_extractor_forward(blocks_feature_extractor *fx, nn_tape *tape, nn_node *mel, nn_node **code);
 

@@ -106,9 +106,10 @@ static bl_status find_stretches(const float *x, int64_t n_samples, int sample_ra
     if (notes && notes->n_notes > 0) {
         const int step = 1 + (notes->n_notes - 1) / STRETCHES_MAX;
         for (int i = 0; i < notes->n_notes; i += step) {
-            const int64_t first = (int64_t)((notes->notes[i].onset_s - 0.01) * sample_rate);
+            const double from_s = notes->notes[i].onset_s - 0.01;
+            const int64_t first = from_s > 0 ? (int64_t)(from_s * sample_rate) : 0;
             const int64_t end = (int64_t)((notes->notes[i].offset_s + 0.1) * sample_rate);
-            if (first >= 0 && first < n_samples && end > first)
+            if (first < n_samples && end > first)
                 out[(*n)++] = (stretch){ first, (end < n_samples ? end : n_samples) - first };
         }
         return BL_OK;

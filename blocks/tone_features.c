@@ -71,7 +71,7 @@ const char *blocks_tone_feature_name(int i, char buffer[32])
         snprintf(buffer, 32, "%s_%d", kinds[0], i + 1);
     else
         snprintf(buffer, 32, "%s_%d", kinds[1 + (i - (BLOCKS_TONE_MFCC - 1)) / BLOCKS_TONE_MFCC],
-                 (i - (BLOCKS_TONE_MFCC - 1)) % BLOCKS_TONE_MFCC);
+                 (i - (BLOCKS_TONE_MFCC - 1)) % BLOCKS_TONE_MFCC + (i >= BLOCKS_TONE_AT_TIME - ATTACK_MFCC));
     return buffer;
 }
 

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RATE = 16000, N_FFT = 2048, HOP = 320, MOST_SECONDS = 60, TOP_HZ = 4000 };
+enum { RATE = 16000, N_FFT = 4096, HOP = 320, MOST_SECONDS = 60, TOP_HZ = 4000, PEAKS_MAX = 256,
+       MANY = 1000 /* added to the pitch of a frame in which more than one sounds */ };
 static const double hop_s = (double)HOP / RATE;
 
 static int by_value(const void *pa, const void *pb)
@@ -81,24 +82,75 @@ bl_status blocks_track_from_notes(const music_track *notes, blocks_track_measure
     return BL_OK;
 }
 
-/* Share of a frame's energy below TOP_HZ that lies within 3 % (and two bins) of a multiple of f0_hz. */
-static double explained(const float *magnitude, int n_bins, int64_t n_frames, int64_t t, double f0_hz)
+/* One frame's spectral peaks. */
+typedef struct peaks {
+    double hz[PEAKS_MAX], level[PEAKS_MAX]; /* level: magnitude */
+    int    n;
+} peaks;
+
+static void find_peaks(const float *magnitude, int n_bins, int64_t n_frames, int64_t t, peaks *out)
 {
     const double bin_hz = (double)RATE / N_FFT;
-    double total = 0, inside = 0;
-    for (int k = 2; k < n_bins && k * bin_hz < TOP_HZ; k++) {
-        const double e = (double)magnitude[k * n_frames + t] * (double)magnitude[k * n_frames + t];
-        const double hz = k * bin_hz, h = floor(hz / f0_hz + 0.5), reach = 2.1 * bin_hz + 0.006 * hz;
-        total += e;
-        if (h >= 1 && fabs(hz - h * f0_hz) < reach)
-            inside += e;
+    const int last = (int)(TOP_HZ / bin_hz) < n_bins - 1 ? (int)(TOP_HZ / bin_hz) : n_bins - 1;
+    float top = 0;
+    out->n = 0;
+    for (int k = 4; k < last; k++)
+        top = magnitude[k * n_frames + t] > top ? magnitude[k * n_frames + t] : top;
+    for (int k = 4; k < last && out->n < PEAKS_MAX; k++) {
+        const float l = magnitude[(k - 1) * n_frames + t], c = magnitude[k * n_frames + t], r = magnitude[(k + 1) * n_frames + t];
+        if (c < 0.02f * top || c < l || c <= r)
+            continue;
+        const double a = log((double)l + 1e-12), b = log((double)c), d = log((double)r + 1e-12), curve = a - 2 * b + d;
+        out->hz[out->n] = (k + (curve < 0 ? 0.5 * (a - d) / curve : 0)) * bin_hz;
+        out->level[out->n++] = (double)c;
+    }
+}
+
+static int is_partial(double hz, double f0_hz, double *h)
+{
+    *h = floor(hz / f0_hz + 0.5);
+    return *h >= 1 && fabs(hz - *h * f0_hz) < 4 + 0.008 * hz;
+}
+
+/* The pitch whose first ten partials collect most; levels are compressed, so that no single partial decides. */
+static double strongest_pitch(const peaks *p)
+{
+    double best = -1, pitch = 0;
+    for (double m = 26; m <= 96; m += 0.25) {
+        const double f0 = audio_midi_to_hz(m);
+        double sum = 0, of[11] = { 0 };
+        for (int i = 0; i < p->n; i++) {
+            double h;
+            if (is_partial(p->hz[i], f0, &h) && h <= 10) {
+                /* Near a partial counts in full, off it less: the grid is finer than the reach. */
+                const double v = sqrt(p->level[i]) * (1 - 0.5 * fabs(p->hz[i] - h * f0) / (4 + 0.008 * p->hz[i]));
+                of[(int)h] = v > of[(int)h] ? v : of[(int)h];
+            }
+        }
+        for (int h = 1; h <= 10; h++)
+            sum += pow(0.84, h - 1) * of[h];
+        if (sum > best) {
+            best = sum;
+            pitch = m;
+        }
+    }
+    return pitch;
+}
+
+/* Share of the peaks' energy that the partials of one pitch explain. */
+static double explained(const peaks *p, double f0_hz)
+{
+    double total = 0, inside = 0, h;
+    for (int i = 0; i < p->n; i++) {
+        total += p->level[i] * p->level[i];
+        inside += is_partial(p->hz[i], f0_hz, &h) ? p->level[i] * p->level[i] : 0;
     }
     return total > 0 ? inside / total : 1;
 }
 
-static void measure_frames(const audio_features *f, const audio_f0_track *track, double *v, blocks_track_measures *out)
+static void measure_frames(const audio_features *f, double *v, blocks_track_measures *out)
 {
-    const int64_t T = f->n_frames < track->n_frames ? f->n_frames : track->n_frames;
+    const int64_t T = f->n_frames;
     double top = 0, strongest = 0, sounding = 0, many = 0, last = -1;
     int64_t n = 0, n_onsets = 0;
 
@@ -106,16 +158,23 @@ static void measure_frames(const audio_features *f, const audio_f0_track *track,
         top = (double)f->rms[t] > top ? (double)f->rms[t] : top;
         strongest = (double)f->onset[t] > strongest ? (double)f->onset[t] : strongest;
     }
+    #pragma omp parallel for schedule(dynamic, 32)
     for (int64_t t = 0; t < T; t++) {
+        peaks p;
+        v[t] = -1;
         if ((double)f->rms[t] < 0.03 * top)
             continue;
-        sounding++;
-        if (track->guess_hz[t] <= 0) {
-            many++;
+        find_peaks(f->magnitude, f->n_bins, T, t, &p);
+        v[t] = strongest_pitch(&p);
+        if (explained(&p, audio_midi_to_hz(v[t])) < BLOCKS_ROLE_EXPLAINED)
+            v[t] += MANY;
+    }
+    for (int64_t t = 0; t < T; t++) {
+        if (v[t] < 0)
             continue;
-        }
-        v[n++] = audio_hz_to_midi((double)track->guess_hz[t]);
-        many += explained(f->magnitude, f->n_bins, f->n_frames, t, (double)track->guess_hz[t]) < BLOCKS_ROLE_EXPLAINED;
+        sounding++;
+        many += v[t] >= MANY;
+        v[n++] = v[t] >= MANY ? v[t] - MANY : v[t];
     }
     out->polyphony = sounding > 0 ? many / sounding : 0;
     out->register_midi = median(v, n);
@@ -142,7 +201,6 @@ bl_status blocks_track_from_sound(const float *x, int64_t n_samples, int sample_
                                           .which = AUDIO_FEATURE_RMS | AUDIO_FEATURE_ONSET | AUDIO_FEATURE_MAGNITUDE };
     audio_feature_plan *plan = NULL;
     audio_features f = { 0 };
-    audio_f0_track track = { 0 };
     float *y = NULL, peak = 0;
     double *v = NULL;
     bl_status status;
@@ -166,15 +224,12 @@ bl_status blocks_track_from_sound(const float *x, int64_t n_samples, int sample_
     plan = audio_feature_plan_new(&config, err);
     status = plan ? audio_feature_plan_run(plan, y, n, &f, err) : err ? err->code : BL_ENOMEM;
     if (status == BL_OK)
-        status = audio_f0_run(y, n, RATE, (audio_f0_config){ .fmin_hz = 30, .fmax_hz = 2200, .hop_s = hop_s }, &track, err);
-    if (status == BL_OK)
-        measure_frames(&f, &track, v, out);
+        measure_frames(&f, v, out);
 done:
     free(y);
     free(v);
     audio_feature_plan_free(plan);
     audio_features_free(&f);
-    audio_f0_free(&track);
     return status;
 }
 

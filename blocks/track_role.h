@@ -5,18 +5,19 @@
  *     density      notes (or onsets) per second of sounding time
  *     note length  median, seconds
  *
- * With notes these are counted; without, they are measured: onsets are peaks of the onset strength, the register is
- * the median fundamental frequency, and a frame counts as polyphonic when the harmonics of its best fundamental
- * explain less than BLOCKS_ROLE_EXPLAINED of its energy below 4 kHz.
+ * With notes these are counted; without, they are measured: onsets are peaks of the onset strength; in every frame of 256 ms
+ * the pitch is the one whose first ten partials collect most of the spectral peaks, and the frame counts as
+ * polyphonic when that pitch's partials explain less than BLOCKS_ROLE_EXPLAINED of the peaks' energy below 4 kHz;
+ * the register is the median of those pitches.
  *
  * Rules (name of the role, then the name of the whole):
  *     basses                             bass        "bass"
  *     drums, percussion                  rhythm      "drums"; one kind of hit only: "kick", "snare", ...
- *     guitars, polyphony < 0.35          lead        "lead guitar"
+ *     guitars, polyphony < 0.25          lead        "lead guitar"
  *     guitars, else                      rhythm      "rhythm guitar"
  *     strings, organs, synths, choirs,
- *       polyphony >= 0.35, notes >= 1 s  pad         "organ pad"
- *     any, polyphony >= 0.35             chords      "piano chords"
+ *       polyphony >= 0.25, notes >= 1 s  pad         "organ pad"
+ *     any, polyphony >= 0.25             chords      "piano chords"
  *     any, else                          melody      "piano melody"
  *     voice                              lead        "lead voice"
  * The confidence of the role falls to 0.5 where polyphony stands on the border.
@@ -32,8 +33,8 @@
 
 #include <stdint.h>
 
-#define BLOCKS_ROLE_EXPLAINED 0.75
-#define BLOCKS_ROLE_POLYPHONY 0.35
+#define BLOCKS_ROLE_EXPLAINED 0.85
+#define BLOCKS_ROLE_POLYPHONY 0.25
 
 typedef struct blocks_track_measures {
     double polyphony, register_midi, density_hz, note_s;

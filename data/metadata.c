@@ -390,7 +390,8 @@ static int small_integer(const json_t *object, const char *key)
     return n >= 0 && n <= 127 ? (int)n : -1;
 }
 
-/* The file holds up to 300 000 notes; it is parsed member by member, so the tree of one note is all that lives at a time. */
+/* The file holds up to 300 000 notes; it is parsed member by member, so the tree of one note is all that lives at a time.
+ * Longer than usual since it is one small grammar: braces, names, colons, values, commas. */
 bl_status data_nsynth_read(const char *path, bl_status (*fn)(void *user, const data_nsynth_note *note, bl_error *err),
                            void *user, bl_error *err)
 {

@@ -421,13 +421,27 @@ static double find_end(const envelope *e, double onset_s, double limit_s)
     return limit_s;
 }
 
+/* Pitch of a piece whose samples are x [n]; 0 when it has none. hint: the note its file name says, or -1. */
+static int measure_pitch(const float *x, int64_t n, int sample_rate, int instrument, const audio_f0_track *f0, int hint, data_piece *piece)
+{
+    const data_instrument *in = instrument >= 0 ? data_instrument_at(instrument) : NULL;
+    double pitch = median_pitch(f0, pitch_range(instrument), piece->onset_s + 0.03, piece->end_s);
+    if (isnan(pitch))
+        return 0;
+    const int same_class = hint >= 0 && (hint - (int)lround(pitch)) % 12 == 0;
+    pitch = settle_octave(x, n, sample_rate, pitch, same_class ? hint : -1, in ? in->lowest - RANGE_MARGIN : 24,
+                          in ? in->highest + RANGE_MARGIN : 96);
+    piece->pitch = (int)lround(pitch);
+    piece->cents = 100 * (pitch - piece->pitch);
+    return 1;
+}
+
 bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instrument, int known_pitch, const char *name,
                            const data_tones_options *options, data_pieces *p, bl_error *err)
 {
     const int drums = instrument >= 0 && !data_instrument_at(instrument)->is_pitched;
     const int hint = name ? data_pitch_in_name(name) : -1, drum_hint = name && drums ? data_drum_in_name(name) : -1;
     const double length_s = (double)n / sample_rate;
-    const audio_f0_config range = pitch_range(instrument);
     envelope e = { 0 };
     audio_flux flux = { 0 };
     audio_f0_track f0 = { 0 };
@@ -441,7 +455,7 @@ bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instr
     }
     if ((status = audio_flux_run(x, n, sample_rate, &flux, err)) != BL_OK)
         goto done;
-    if (!drums && known_pitch < 0 && (status = audio_f0_run(x, n, sample_rate, range, &f0, err)) != BL_OK)
+    if (!drums && known_pitch < 0 && (status = audio_f0_run(x, n, sample_rate, pitch_range(instrument), &f0, err)) != BL_OK)
         goto done;
     if ((status = find_onsets(&e, &flux, &f0, p, err)) != BL_OK)
         goto done;
@@ -467,17 +481,11 @@ bl_status data_find_pieces(const float *x, int64_t n, int sample_rate, int instr
         else if (known_pitch >= 0)
             piece.pitch = known_pitch;
         else {
-            double pitch = median_pitch(&f0, range, piece.onset_s + 0.03, piece.end_s);
-            if (isnan(pitch)) {
+            const int may_hint = hint >= 0 && p->n <= 3;
+            if (!measure_pitch(x + first, count, sample_rate, instrument, &f0, may_hint ? hint : -1, &piece)) {
                 p->n_unpitched++;
                 continue;
             }
-            const data_instrument *in = instrument >= 0 ? data_instrument_at(instrument) : NULL;
-            const int same_class = hint >= 0 && p->n <= 3 && (hint - (int)lround(pitch)) % 12 == 0;
-            pitch = settle_octave(x + first, count, sample_rate, pitch, same_class ? hint : -1,
-                                  in ? in->lowest - RANGE_MARGIN : 24, in ? in->highest + RANGE_MARGIN : 96);
-            piece.pitch = (int)lround(pitch);
-            piece.cents = 100 * (pitch - piece.pitch);
         }
         p->pieces[kept++] = piece;
     }

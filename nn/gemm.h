@@ -9,9 +9,13 @@
 #ifndef BL_NN_GEMM_H
 #define BL_NN_GEMM_H
 
+#include "base/error.h"
 #include "base/real.h"
 
 #include <stdint.h>
+
+/* Loads OpenBLAS; called by nn_tape_new, and by the first nn_gemm at the latest. BL_EIO when it is not installed. */
+bl_status nn_gemm_init(bl_error *err);
 
 void nn_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t lda,
              const real *b, int64_t ldb, real beta, real *c, int64_t ldc);

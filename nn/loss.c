@@ -1,5 +1,5 @@
 /* Losses, composed of ops: each is a mean over all elements unless said otherwise. */
-#include "nn/ops.h"
+#include "nn/gan.h"
 
 static int same_shapes(nn_tape *t, const char *name, const nn_node *x, const nn_node *y)
 {
@@ -54,7 +54,7 @@ nn_node *nn_multi_resolution_stft_loss(nn_tape *t, nn_node *x, nn_node *y, int n
     return nn_affine(t, total, 1.0 / n, 0);
 }
 
-nn_node *nn_gradient_penalty(nn_tape *t, nn_node *score, nn_node *x)
+nn_node *nn_gradient_norm(nn_tape *t, nn_node *score, nn_node *x)
 {
     nn_node *slope = NULL;
     if (t->err.code)
@@ -68,6 +68,10 @@ nn_node *nn_gradient_penalty(nn_tape *t, nn_node *score, nn_node *x)
         return NULL;
     }
     const unsigned all_but_batch = (1u << x->shape.rank) - 2u;
-    nn_node *norm = nn_sqrt(t, nn_affine(t, nn_sum_dims(t, nn_square(t, slope), all_but_batch), 1, 1e-12));
-    return nn_mean(t, nn_square(t, nn_affine(t, norm, 1, -1)));
+    return nn_sqrt(t, nn_affine(t, nn_sum_dims(t, nn_square(t, slope), all_but_batch), 1, 1e-12));
+}
+
+nn_node *nn_gradient_penalty(nn_tape *t, nn_node *score, nn_node *x)
+{
+    return nn_mean(t, nn_square(t, nn_affine(t, nn_gradient_norm(t, score, x), 1, -1)));
 }

@@ -1,4 +1,5 @@
-/* Networks from .ini sections: parsing, wiring, running. Parsing is most of it: every mistake has its sentence. */
+/* Networks from .ini sections: parsing, wiring, running. Parsing is most of it: every mistake has its sentence. Longer than
+ * 600 lines, because parser, table and run share the list of items, which nobody else should see. */
 #include "nn/network.h"
 
 #include <ctype.h>

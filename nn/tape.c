@@ -1,4 +1,5 @@
 /* The tape: nodes in one arena, buffers recycled by size class in another. */
+#include "nn/gemm.h"
 #include "nn/ops.h"
 #include "nn/params.h"
 
@@ -131,6 +132,8 @@ static void flush_denormals(void)
 nn_tape *nn_tape_new(bl_error *err)
 {
     flush_denormals();
+    if (nn_gemm_init(err) != BL_OK)
+        return NULL;
     nn_tape *t = calloc(1, sizeof *t);
     if (!t || !(t->memory = calloc(1, sizeof *t->memory))) {
         bl_fail(err, BL_ENOMEM, "no memory for a tape");

@@ -128,7 +128,7 @@ static bl_status encode(void *user, const float *x, int64_t n_samples, int sampl
 {
     blocks_feature_extractor *fx = user;
     int dim;
-    *hop_s = blocks_feature_extractor_hop_s(fx);
+    *hop_s = fx->hop_s;
     return blocks_feature_extractor_run(fx, x, n_samples, sample_rate, latents, n_frames, &dim, err);
 }
 
@@ -156,7 +156,7 @@ static bl_status cut_from_mixtures(state *s, blocks_feature_extractor *fx, const
         audio_clip clip = { 0 };
         blocks_segments segments = { .n = 0 };
         bl_error local = { 0 };
-        const blocks_latent_encoder encoder = { blocks_feature_extractor_dim(fx), fx, encode };
+        const blocks_latent_encoder encoder = { fx->dim, fx, encode };
         if (song->n_stems)
             continue;
         if (data_song_audio(s->dataset, song, options->sample_rate, &clip, &local) != BL_OK ||
@@ -193,7 +193,7 @@ done:
 /* Features of every song, which its tones are conditioned on. */
 static bl_status song_contexts(state *s, blocks_feature_extractor *fx, int n_context, bl_error *err)
 {
-    const int dim = blocks_feature_extractor_dim(fx);
+    const int dim = fx->dim;
     float *all = malloc((size_t)dim * sizeof *all);
     s->context = calloc((size_t)s->dataset->n_songs * (size_t)(n_context ? n_context : 1), sizeof *s->context);
     if (!s->context || !all) {

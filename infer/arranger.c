@@ -1,0 +1,117 @@
+#include "infer/arranger.h"
+
+#include "base/config.h"
+#include "base/file.h"
+#include "data/instruments.h"
+#include "music/chord.h"
+#include "music/instrument.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bl_status infer_arranger_style(const char *genre, char style[64], bl_error *err)
+{
+    char path[BL_PATH_MAX], name[192];
+    bl_error missing = { 0 };
+    snprintf(name, sizeof name, "configs/styles/%.64s.ini", genre);
+    snprintf(style, 64, "%.63s", genre);
+    if (bl_find_shipped(path, name, &missing) == BL_OK)
+        return BL_OK;
+    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
+        return err->code;
+    bl_config *c = bl_config_load(path, err);
+    const char *other = c ? bl_config_str(c, "style", genre, NULL) : NULL;
+    bl_status status = c ? BL_OK : err->code;
+    if (other)
+        snprintf(style, 64, "%.63s", other);
+    else if (c)
+        status = bl_fail(err, BL_EARG, "no style for the genre \"%s\": write %s, or name one in %s", genre, name, path);
+    bl_config_free(c);
+    return status;
+}
+
+static music_style *load_style(const char *genre, bl_error *err)
+{
+    char style[64], name[192], path[BL_PATH_MAX];
+    if (infer_arranger_style(genre, style, err) != BL_OK)
+        return NULL;
+    snprintf(name, sizeof name, "configs/styles/%.64s.ini", style);
+    return bl_find_shipped(path, name, err) == BL_OK ? music_style_load(path, err) : NULL;
+}
+
+static bl_status check_times(const infer_plan *p, bl_error *err)
+{
+    const double end = p->duration_s;
+    for (int t = 0; t < p->score.n_tracks; t++)
+        for (int i = 0; i < p->score.tracks[t].n_notes; i++)
+            if (p->score.tracks[t].notes[i].onset_s >= end)
+                return bl_fail(err, BL_EARG, "the plan has a note of \"%s\" at %g s, beyond the song's end at %.2f s",
+                               p->score.tracks[t].name, p->score.tracks[t].notes[i].onset_s, end);
+    if (p->n_beats && p->beats_s[0] >= end)
+        return bl_fail(err, BL_EARG, "the plan's first beat at %g s lies beyond the song's end at %.2f s", p->beats_s[0], end);
+    return BL_OK;
+}
+
+/* Moves the notes of a track; the other one is left empty. */
+static void move_notes(music_track *to, music_track *from)
+{
+    free(to->notes);
+    to->notes = from->notes;
+    to->n_notes = from->n_notes;
+    to->capacity = from->capacity;
+    from->notes = NULL;
+    from->n_notes = from->capacity = 0;
+}
+
+bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
+{
+    const char *band[INFER_MAX_INSTRUMENTS], *arranged[INFER_MAX_INSTRUMENTS];
+    int n_band = 0, n_arranged = 0;
+    music_score score = { 0 };
+    music_style *style = NULL;
+    music_arrange_input in = { .duration_s = plan->duration_s, .beats_s = plan->beats_s, .n_beats = plan->n_beats,
+                               .downbeats_s = plan->n_downbeats ? plan->downbeats_s : NULL,
+                               .n_downbeats = plan->n_downbeats, .beats_per_bar = plan->beats_per_bar,
+                               .chords = plan->chords, .n_chords = plan->n_chords, .melody = plan->melody,
+                               .n_melody = plan->n_melody, .instruments = arranged, .intervals = plan->intervals,
+                               .n_intervals = plan->n_intervals, .seed = (uint64_t)plan->seed };
+
+    if (check_times(plan, err) != BL_OK)
+        return err->code;
+    for (int i = 0; i < plan->n_instruments; i++) {
+        const char *name = infer_plan_plays(plan, i);
+        if (!name)
+            continue;
+        band[n_band++] = name;
+        if (music_instrument_find(name))
+            arranged[n_arranged++] = name;
+    }
+    in.n_instruments = n_arranged;
+    music_key_parse(plan->key, &in.key);
+    if (!(style = load_style(plan->genre, err)))
+        return err->code;
+    in.style = style;
+    bl_status status = music_arrange(&in, &score, err);
+    for (int i = 0; i < n_band && status == BL_OK; i++) {
+        music_track *obeyed = infer_plan_track(plan, band[i]), *track = NULL;
+        for (int k = 0; k < score.n_tracks; k++)
+            if (!strcmp(score.tracks[k].name, band[i]))
+                track = &score.tracks[k];
+        if (!track && obeyed) {
+            track = music_score_add_track(&score, band[i], obeyed->program, obeyed->is_drums, err);
+            status = track ? BL_OK : BL_ENOMEM;
+        }
+        if (track && obeyed && obeyed->n_notes)
+            move_notes(track, obeyed);
+    }
+    if (status == BL_OK) {
+        music_score_free(&plan->score);
+        plan->score = score;
+        plan->has |= INFER_HAS_NOTES;
+        infer_plan_round(plan);
+    } else
+        music_score_free(&score);
+    music_style_free(style);
+    return status;
+}

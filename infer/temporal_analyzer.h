@@ -1,0 +1,35 @@
+/* The temporal analyzer: the Bi-LSTM (blocks/temporal.h) repairs a stem's amplitudes, looking forward and backward.
+ *
+ *     spectrogram -> magnitude repaired in place          one spectrogram
+ *     stem -> spectrogram -> repaired -> stem             the chain, in pieces that overlap, so memory stays bounded
+ *
+ * Units    The model's window and hop are kept in seconds when the stem has another rate than the model.
+ * Errors   load: as nn_checkpoint_open. run: what the model and the transforms say; nothing is changed then.
+ * Memory   _load returns; release with _free (NULL allowed).
+ * Threads  One at a time; the same bytes at any thread count.
+ * Tested   tests/infer/test_spectrum.c
+ */
+#ifndef BL_INFER_TEMPORAL_ANALYZER_H
+#define BL_INFER_TEMPORAL_ANALYZER_H
+
+#include "infer/spectrogram.h"
+
+typedef struct infer_temporal_analyzer infer_temporal_analyzer;
+
+/* Seconds of work in each part of the chain. */
+typedef struct infer_chain_seconds { double spectrogram, temporal, audio; } infer_chain_seconds;
+
+infer_temporal_analyzer *infer_temporal_analyzer_load(const char *path, bl_error *err);
+void                     infer_temporal_analyzer_free(infer_temporal_analyzer *a);
+
+/* Window and hop for a signal of this rate. */
+void      infer_temporal_analyzer_window(const infer_temporal_analyzer *a, int sample_rate, int *n_fft, int *hop_length);
+
+bl_status infer_temporal_analyzer_run(infer_temporal_analyzer *a, const char *instrument, infer_spectrogram *s,
+                                      int sample_rate, bl_error *err);
+
+/* x [n_samples] in place. seconds is added to. */
+bl_status infer_temporal_analyzer_chain(infer_temporal_analyzer *a, const char *instrument, float *x, int64_t n_samples,
+                                        int sample_rate, infer_chain_seconds *seconds, bl_error *err);
+
+#endif
