@@ -12,6 +12,8 @@ static const double STEADY_S = 0.4, LONG_STEADY_S = 1.2;
 /* A lone sound whose pitch stands still this often, or hardly ever glides, is an instrument. */
 static const double STILL_INSTRUMENT = 0.70, GLIDING_VOICE = 0.06;
 static const double MELODY_SALIENCE = 0.03;
+/* No voice in a mix stands out more; a bare synthesizer does, and it proves nothing. */
+static const float SALIENCE_MOST = 0.07f;
 
 const char *audio_input_kind_name(audio_input_kind kind)
 {
@@ -137,7 +139,7 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
         goto done;
     judge_melody(&parts, out);
     out->voice_score = 5.16f * out->gliding + 6.90f * out->melody_moves + 5.74f * out->foreground +
-                       111.8f * out->salience - 12.15f;
+                       111.8f * fminf(out->salience, SALIENCE_MOST) - 12.15f;
     out->kind = out->voice_score > 0 ? AUDIO_INPUT_SONG : AUDIO_INPUT_INSTRUMENTAL;
     out->confidence = 1 / (1 + expf(-fabsf(out->voice_score)));
 done:

@@ -308,10 +308,9 @@ void bl_config_ignore_section(const bl_config *c, const char *section)
             c->entries[i].used = 1;
 }
 
-/* Looks a key up, marks it used and remembers that it is a known key. */
-static const bl_config_entry *ask(const bl_config *config, const char *section, const char *key)
+/* Remembers that a key is known. */
+static void remember(bl_config *c, const char *section, const char *key)
 {
-    bl_config *c = (bl_config *)config; /* bookkeeping only: the content stays as it is */
     int known = 0;
     for (int i = 0; i < c->n_asked && !known; i++)
         known = !strcmp(c->asked[i].section, section) && !strcmp(c->asked[i].key, key);
@@ -329,10 +328,29 @@ static const bl_config_entry *ask(const bl_config *config, const char *section, 
             snprintf(c->asked[c->n_asked++].key, 64, "%s", key);
         }
     }
+}
+
+/* Looks a key up, marks it used and remembers that it is a known key. */
+static const bl_config_entry *ask(const bl_config *config, const char *section, const char *key)
+{
+    bl_config *c = (bl_config *)config; /* bookkeeping only: the content stays as it is */
+    remember(c, section, key);
     bl_config_entry *e = find(c, section, key);
     if (e)
         e->used = 1;
     return e;
+}
+
+void bl_config_merge_used(const bl_config *config, const bl_config *other)
+{
+    bl_config *c = (bl_config *)config;
+    for (int i = 0; i < other->n_asked; i++)
+        remember(c, other->asked[i].section, other->asked[i].key);
+    for (int i = 0; i < other->n; i++) {
+        bl_config_entry *e = other->entries[i].used ? find(c, other->entries[i].section, other->entries[i].key) : NULL;
+        if (e)
+            e->used = 1;
+    }
 }
 
 /* "rock.ini line 12: train.steps" or "--set train.steps". */

@@ -53,6 +53,9 @@ void                   bl_config_mark_used(const bl_config *config, int i);
 /* Marks every key of a section as used (a section that another reader looks at). */
 void bl_config_ignore_section(const bl_config *config, const char *section);
 
+/* What was asked for and used in a copy counts as asked for and used here: for readers that work on a copy of their own. */
+void bl_config_merge_used(const bl_config *config, const bl_config *copy);
+
 /* NULL default allowed; returns the default when the key is absent. */
 const char *bl_config_str(const bl_config *config, const char *section, const char *key,
                           const char *fallback);

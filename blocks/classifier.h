@@ -11,7 +11,8 @@
  *     blocks_classifier_run(c, mono, n_samples, sample_rate, genre_probability, instrument_probability, &err);
  *
  * Shapes   genre_probability [n_genres], sums to 1; instrument_probability [n_instruments], each 0..1. Either may be NULL.
- * Edges    A sound shorter than a window is repeated. Silence gives equal genres and no instrument.
+ * Edges    A sound shorter than a window is repeated. Silence gives equal genres and no instrument. Learned from a dataset
+ *          without genres (or without instruments), the one name there is "unknown".
  * Errors   BL_EARG: no sample, a rate outside 1000..768000 Hz; BL_ENAN: a sample is not finite; BL_ENOMEM.
  *          _load: as nn_checkpoint_open ("... expected a classifier checkpoint").
  * Memory   _load returns; release with _free (NULL allowed).
@@ -59,5 +60,10 @@ bl_status blocks_classifier_row(blocks_feature_extractor *fx, const float *x, in
 void      blocks_classifier_forward(blocks_classifier *c, nn_tape *tape, nn_node *rows, nn_node **genre, nn_node **instrument);
 /* Standardises n rows in place. */
 void      blocks_classifier_scale(const blocks_classifier *c, float *rows, int64_t n);
+/* Verdict on a song from the standardised rows of its n >= 1 windows. */
+bl_status blocks_classifier_judge(blocks_classifier *c, const float *rows, int64_t n, float *genre, float *instrument,
+                                  bl_error *err);
+/* 1: below -80 dBFS, so that there is nothing to judge. */
+int       blocks_classifier_is_silent(const float *x, int64_t n_samples);
 
 #endif

@@ -72,11 +72,54 @@ bl_config *blocks_config_filled(const bl_config *config, const char *shipped, co
     return copy;
 }
 
+const char *const blocks_config_sections[] = {
+    "synthesizer", "wavenet", "generator", "discriminator", "train", "gan", "chain", /* train_wavegan           */
+    "features", "encoder", "decoder", "autoencoder",                                 /* train_autoencoder       */
+    "segmenter", "tone_detector",                                                    /* programs of these names */
+    "classifier", "classifier_training",                                             /* train_classifier        */
+    "bilstm", "bilstm_training",                                                     /* train_bilstm            */
+    "mix", "mix *",                                                                  /* infer: [mix bass]       */
+    NULL,
+};
+
+/* In the list by name, or by its beginning: "mix *". */
+static int is_known(const char *section)
+{
+    for (const char *const *s = blocks_config_sections; *s; s++) {
+        const size_t n = strcspn(*s, "*");
+        if ((*s)[n] ? !strncmp(*s, section, n) : !strcmp(*s, section))
+            return 1;
+    }
+    return 0;
+}
+
+static bl_status unknown_section(const bl_config *config, const bl_config_entry *e, const char *const *own, bl_error *err)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    char line[32] = "";
+    int n = 0;
+    for (; *own && n < MOST; own++)
+        names[n++] = *own;
+    for (int i = 0; blocks_config_sections[i] && n < MOST; i++)
+        names[n++] = blocks_config_sections[i];
+    const char *near = bl_nearest(e->section, names, n);
+    if (e->line)
+        snprintf(line, sizeof line, " line %d", e->line);
+    return bl_fail(err, BL_EARG, "%s%s: %s.%s: no program reads a section [%s]%s%s%s", bl_config_name(config), line, e->section, e->key,
+                   e->section, near ? "; did you mean [" : "", near ? near : "", near ? "]?" : "");
+}
+
 bl_status blocks_config_check(const bl_config *config, const char *const *own, bl_error *err)
 {
-    for (int i = 0; i < bl_config_count(config); i++)
-        if (!is_in(own, bl_config_at(config, i)->section))
-            bl_config_mark_used(config, i);
+    for (int i = 0; i < bl_config_count(config); i++) {
+        const bl_config_entry *e = bl_config_at(config, i);
+        if (is_in(own, e->section))
+            continue;
+        if (!is_known(e->section))
+            return unknown_section(config, e, own, err);
+        bl_config_mark_used(config, i);
+    }
     return bl_config_check_unused(config, err);
 }
 

@@ -18,8 +18,12 @@ bl_status blocks_config_fill(bl_config *config, const char *shipped, const char 
 bl_config *blocks_config_filled(const bl_config *config, const char *shipped, const char *const *settings,
                                 const char *const *networks, bl_error *err);
 
-/* Unknown keys of the sections in `own` are errors; all other sections belong to other programs. */
+/* Unknown keys of the sections in `own` are errors, and so are sections that no program reads (blocks_config_sections);
+ * the others belong to other programs. The message names file, line and the nearest name. */
 bl_status blocks_config_check(const bl_config *config, const char *const *own, bl_error *err);
+
+/* Every section that a program reads from a band's config; "mix *" is any that begins with "mix ". Ends with NULL. */
+extern const char *const blocks_config_sections[];
 
 /* Sets section.key to a number printed with format ("%d, T"). */
 bl_status blocks_config_set_int(bl_config *config, const char *section, const char *key, const char *format, int value,

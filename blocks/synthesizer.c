@@ -228,14 +228,11 @@ blocks_synthesizer *blocks_synthesizer_new(const bl_config *config, const blocks
     bl_error local = { 0 };
     bl_error *e = err ? err : &local;
     blocks_synthesizer *s = calloc(1, sizeof *s);
-    char *text = bl_config_text(config);
 
-    if (!s || !text) {
+    if (!s || !(s->config = bl_config_copy(config)) || !(s->config_text = bl_config_text(config))) {
         bl_fail(e, BL_ENOMEM, "no memory for the synthesizer");
         goto fail;
     }
-    if (!(s->config = bl_config_parse(text, bl_config_name(config), e)))
-        goto fail;
     s->voices = malloc((size_t)n_voices * sizeof *s->voices);
     s->genres = calloc((size_t)n_genres + 1, sizeof *s->genres);
     s->voice_genre = calloc((size_t)n_voices * (size_t)(n_genres + 1), sizeof *s->voice_genre);
@@ -256,10 +253,8 @@ blocks_synthesizer *blocks_synthesizer_new(const bl_config *config, const blocks
     if (build(s, with_discriminator, e) != BL_OK)
         goto fail;
     nn_params_init(s->params, seed);
-    free(text);
     return s;
 fail:
-    free(text);
     blocks_synthesizer_free(s);
     return NULL;
 }
@@ -274,6 +269,7 @@ void blocks_synthesizer_free(blocks_synthesizer *s)
     nn_params_free(s->params);
     nn_pqmf_free(s->pqmf);
     bl_config_free(s->config);
+    free(s->config_text);
     free(s->noise_bank);
     free(s->voices);
     for (int i = 0; i < s->n_genres; i++)
@@ -287,11 +283,10 @@ void blocks_synthesizer_free(blocks_synthesizer *s)
 
 bl_status blocks_synthesizer_put(const blocks_synthesizer *s, nn_checkpoint *c, bl_error *err)
 {
-    char *text = bl_config_text(s->config);
     const char **names = malloc((size_t)(s->n_voices ? s->n_voices : 1) * sizeof *names);
     int64_t *range = malloc((size_t)(s->n_voices ? s->n_voices : 1) * 2 * sizeof *range);
     bl_status rc = BL_ENOMEM;
-    if (!text || !names || !range) {
+    if (!names || !range) {
         bl_fail(err, BL_ENOMEM, "no memory for the checkpoint");
         goto done;
     }
@@ -300,7 +295,7 @@ bl_status blocks_synthesizer_put(const blocks_synthesizer *s, nn_checkpoint *c, 
         range[2 * i] = s->voices[i].lowest;
         range[2 * i + 1] = s->voices[i].highest;
     }
-    nn_checkpoint_put_text(c, "config", text, err);
+    nn_checkpoint_put_text(c, "config", s->config_text, err);
     nn_checkpoint_put_int(c, "step", s->step, err);
     nn_checkpoint_put_texts(c, "voices", names, s->n_voices, err);
     nn_checkpoint_put_texts(c, "genres", (const char *const *)s->genres, s->n_genres, err);
@@ -308,7 +303,6 @@ bl_status blocks_synthesizer_put(const blocks_synthesizer *s, nn_checkpoint *c, 
     nn_checkpoint_put(c, "voices/genre_counts", NN_F32, 2, (int64_t[]){ s->n_voices, s->n_genres + 1 }, s->voice_genre, err);
     rc = err->code ? err->code : BL_OK;
 done:
-    free(text);
     free(names);
     free(range);
     return rc;
@@ -334,6 +328,12 @@ static bl_status parse_voice(const char *name, blocks_voice *v, const char *path
 }
 
 blocks_synthesizer *blocks_synthesizer_get(const nn_checkpoint *c, int with_discriminator, bl_error *err)
+{
+    return blocks_synthesizer_get_with(c, NULL, with_discriminator, err);
+}
+
+blocks_synthesizer *blocks_synthesizer_get_with(const nn_checkpoint *c, const bl_config *new_config, int with_discriminator,
+                                                bl_error *err)
 {
     bl_error local = { 0 };
     bl_error *e = err ? err : &local;
@@ -364,7 +364,7 @@ blocks_synthesizer *blocks_synthesizer_get(const nn_checkpoint *c, int with_disc
         voices[i].lowest = (int)range[2 * i];
         voices[i].highest = (int)range[2 * i + 1];
     }
-    s = blocks_synthesizer_new(config, voices, n_voices, genres, n_genres, with_discriminator, 0, e);
+    s = blocks_synthesizer_new(new_config ? new_config : config, voices, n_voices, genres, n_genres, with_discriminator, 0, e);
     if (!s)
         goto done;
     memcpy(s->voice_genre, counts, (size_t)n_voices * (size_t)(n_genres + 1) * sizeof *counts);

@@ -34,7 +34,8 @@ typedef struct blocks_voice {
 } blocks_voice;
 
 typedef struct blocks_synthesizer {
-    bl_config   *config;
+    bl_config   *config;                              /* with the inputs' channels filled in                    */
+    char        *config_text;                         /* as it was given: what a checkpoint stores              */
     nn_params   *params;
     nn_network  *wavenet, *generator, *discriminator; /* the last NULL unless asked for */
     nn_pqmf     *pqmf;
@@ -71,8 +72,11 @@ void                blocks_synthesizer_free(blocks_synthesizer *s);
 /* A checkpoint of kind "wavegan". Loading for inference takes the averaged weights. */
 bl_status           blocks_synthesizer_put(const blocks_synthesizer *s, nn_checkpoint *c, bl_error *err);
 blocks_synthesizer *blocks_synthesizer_load(const char *path, bl_error *err);
-/* From an open checkpoint, with the discriminator, to go on training. */
+/* Networks, voices and genres of an open checkpoint; parameters are not loaded yet. _with: to go on training with another
+ * config (NULL: the checkpoint's own). */
 blocks_synthesizer *blocks_synthesizer_get(const nn_checkpoint *c, int with_discriminator, bl_error *err);
+blocks_synthesizer *blocks_synthesizer_get_with(const nn_checkpoint *c, const bl_config *new_config, int with_discriminator,
+                                                bl_error *err);
 
 int blocks_synthesizer_genre(const blocks_synthesizer *s, const char *name);   /* -1 unknown */
 /* The voice of an instrument that this genre uses most; program -1: any, else that program if there is one.

@@ -1,6 +1,7 @@
 #include "blocks/synthesizer_train.h"
 
 #include "data/instruments.h"
+#include "nn/gan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 
 enum { MAX_RESOLUTIONS = 8, MAX_FEATURES = 8, HELD_OUT_ONE_IN = 10 };
-typedef enum gan_kind { GAN_NONE, GAN_HINGE, GAN_LEAST_SQUARES, GAN_WGAN_GP } gan_kind;
 
 struct blocks_synthesizer_trainer {
     blocks_synthesizer *s;
@@ -24,7 +24,9 @@ struct blocks_synthesizer_trainer {
     nn_optimizer       *generator_optimizer, *wavenet_optimizer, *critic_optimizer;
     nn_ema             *average;
     bl_rng              rng;
-    gan_kind            gan;
+    int                 with_adversary;
+    nn_gan_kind         gan;
+    double              average_decay;
     double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout;
     int64_t             gan_start, total_steps;
     int                 critic_steps, batch_size, n_frames, n_resolutions, n_features;
@@ -106,6 +108,7 @@ static bl_status sort_tones(blocks_synthesizer_trainer *t, bl_error *err)
                 t->voice_of[i] = k;
     }
     for (int v = 0; v < s->n_voices; v++) {
+        const int64_t first_held_out = t->n_held_out;
         t->first[v] = n;
         for (int64_t i = 0; i < t->tones->n; i++) {
             if (t->voice_of[i] != v)
@@ -119,9 +122,8 @@ static bl_status sort_tones(blocks_synthesizer_trainer *t, bl_error *err)
                 t->index[n++] = i;
         }
         if (n == t->first[v]) /* all its pitches would be held out: train on them instead */
-            for (int64_t i = 0; i < t->tones->n; i++)
-                if (t->voice_of[i] == v)
-                    t->index[n++] = i;
+            while (t->n_held_out > first_held_out)
+                t->index[n++] = t->held_out[--t->n_held_out];
     }
     t->first[s->n_voices] = n;
     return n ? BL_OK : bl_fail(err, BL_EFORMAT, "no tone to train on");
@@ -163,13 +165,16 @@ static bl_status read_features(blocks_synthesizer_trainer *t, const bl_config *c
 static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config *generator, nn_optimizer_config *critic,
                              bl_error *err)
 {
-    static const char *const kinds[] = { "none", "hinge", "least_squares", "wgan_gp", NULL };
+    static const char *const kinds[] = { "none", "hinge", "least_squares", "wgan_gp", "dcgan", NULL };
     const bl_config *c = t->s->config;
     t->batch_size = (int)bl_config_int(c, "train", "batch_size", 16, 1, 4096, err);
     t->n_frames = (int)bl_config_int(c, "train", "segment_frames", 64, 4, 16384, err);
     t->half_life = bl_config_real(c, "train", "lr_half_life", 0, 0, 1e9, err);
     t->context_dropout = bl_config_real(c, "train", "context_dropout", 0.5, 0, 1, err);
-    t->gan = (gan_kind)bl_config_choice(c, "gan", "kind", kinds, GAN_HINGE, err);
+    const int kind = bl_config_choice(c, "gan", "kind", kinds, 1, err);
+    t->with_adversary = kind > 0;
+    t->gan = (nn_gan_kind)(kind > 0 ? kind - 1 : 0);
+    t->average_decay = bl_config_real(c, "train", "average", 0.995, 0, 0.9999999, err);
     t->gan_start = bl_config_int(c, "gan", "start", 2000, 0, 1000000000, err);
     t->critic_steps = (int)bl_config_int(c, "gan", "critic_steps", 1, 1, 100, err);
     t->adversarial_weight = bl_config_real(c, "gan", "weight", 0.1, 0, 1000, err);
@@ -180,9 +185,26 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
     if (nn_optimizer_read(c, "train", generator, err) != BL_OK || nn_optimizer_read(c, "gan", critic, err) != BL_OK ||
         read_resolutions(t, c, err) != BL_OK || read_features(t, c, err) != BL_OK)
         return err->code;
+    for (int k = 0; k < t->n_features && t->s->discriminator; k++)
+        if (!nn_network_layer(t->s->discriminator, t->feature[k]))
+            return bl_fail(err, BL_EARG, "%s: gan.feature_layers: [discriminator] has no layer \"%s\"", bl_config_name(c), t->feature[k]);
     t->lr = generator->lr;
     t->critic_lr = critic->lr;
     return err->code;
+}
+
+bl_status blocks_synthesizer_config_check(const bl_config *config, bl_error *err)
+{
+    const blocks_voice voice = { .name = "piano/0", .instrument = "piano" };
+    bl_error local = { 0 };
+    nn_optimizer_config generator, critic;
+    blocks_synthesizer_trainer t = { .s = blocks_synthesizer_new(config, &voice, 1, NULL, 0, 1, 0, &local) };
+    if (t.s) {
+        read_config(&t, &generator, &critic, &local);
+        bl_config_merge_used(config, t.s->config);
+    }
+    blocks_synthesizer_free(t.s);
+    return local.code ? bl_fail(err, local.code, "%s", local.msg) : BL_OK;
 }
 
 blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s, const data_tones *tones,
@@ -233,7 +255,7 @@ blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s
     t->generator_optimizer = t->wavenet_optimizer ? nn_optimizer_new(s->params, "generator/", &generator, err) : NULL;
     if (s->discriminator && t->generator_optimizer)
         t->critic_optimizer = nn_optimizer_new(s->params, "discriminator/", &critic, err);
-    t->average = nn_ema_new(s->params, bl_config_real(s->config, "train", "average", 0.995, 0, 1, err), err);
+    t->average = nn_ema_new(s->params, t->average_decay, err);
     if (!t->generator_optimizer || !t->average || (s->discriminator && !t->critic_optimizer) || err->code)
         goto fail;
     return t;
@@ -352,90 +374,100 @@ static nn_node *as_wave(nn_tape *t, nn_node *x)
     return t->err.code ? NULL : nn_reshape(t, x, (nn_shape){ 3, { x->shape.dim[0], 1, x->shape.dim[1] } });
 }
 
-/* What the generator wants: a high score. */
-static nn_node *adversarial_loss(nn_tape *t, gan_kind kind, nn_node *score)
-{
-    if (kind == GAN_LEAST_SQUARES)
-        return nn_mean(t, nn_square(t, nn_affine(t, score, 1, -1)));
-    return nn_affine(t, nn_mean(t, score), -1, 0);
-}
-
-/* What the critic wants: real high, fake low. */
-static nn_node *critic_loss(nn_tape *t, gan_kind kind, nn_node *real_score, nn_node *fake_score)
-{
-    if (kind == GAN_LEAST_SQUARES)
-        return nn_add(t, nn_mean(t, nn_square(t, nn_affine(t, real_score, 1, -1))), nn_mean(t, nn_square(t, fake_score)));
-    if (kind == GAN_HINGE)
-        return nn_add(t, nn_mean(t, nn_leaky_relu(t, nn_affine(t, real_score, -1, 1), 0)),
-                      nn_mean(t, nn_leaky_relu(t, nn_affine(t, fake_score, 1, 1), 0)));
-    return nn_sub(t, nn_mean(t, fake_score), nn_mean(t, real_score));
-}
-
 static int collect_features(blocks_synthesizer_trainer *t, nn_node **out)
 {
     for (int k = 0; k < t->n_features; k++) {
         out[k] = nn_network_value(t->s->discriminator, t->feature[k]);
-        if (!out[k]) {
-            bl_fail(&t->tape->err, BL_EARG, "gan.feature_layers: [discriminator] has no layer \"%s\"", t->feature[k]);
+        if (!out[k])
             return 0;
-        }
     }
     return 1;
 }
 
-/* Straight line between a real and a generated tone, a point of its own for each example. */
-static nn_node *between(nn_tape *t, const nn_node *a, const nn_node *b)
-{
-    nn_node *x = nn_leaf(t, a->shape, a->x);
-    const int64_t n = x ? a->shape.dim[1] : 0;
-    for (int64_t i = 0; x && i < a->shape.dim[0]; i++) {
-        const real w = (real)bl_rng_uniform(&t->rng);
-        for (int64_t k = 0; k < n; k++)
-            x->x[i * n + k] += w * (b->x[i * n + k] - a->x[i * n + k]);
-    }
-    return x;
-}
-
-static void critic_steps(blocks_synthesizer_trainer *t, nn_node *fake, nn_node *target, nn_node *conditions,
-                         blocks_synthesizer_losses *losses)
+/* Mean over the layers of |difference| / |real|. */
+static nn_node *feature_distance(blocks_synthesizer_trainer *t, nn_node *const *of_fake, nn_node *const *of_real)
 {
     nn_tape *tape = t->tape;
-    nn_network *d = t->s->discriminator;
+    nn_node *sum = NULL;
+    for (int k = 0; k < t->n_features && !tape->err.code; k++) {
+        nn_node *real_k = nn_detach(tape, of_real[k]);
+        nn_node *level = nn_affine(tape, nn_mean(tape, nn_abs(tape, real_k)), 1, 1e-4);
+        nn_node *one = nn_div(tape, nn_l1_loss(tape, of_fake[k], real_k), level);
+        sum = sum ? nn_add(tape, sum, one) : one;
+    }
+    return nn_affine(tape, sum, 1.0 / t->n_features, 0);
+}
+
+/* One drawn batch as nodes. */
+typedef struct batch {
+    nn_node *conditions, *target, *fake;
+} batch;
+
+static batch make_batch(blocks_synthesizer_trainer *t)
+{
+    blocks_synthesizer *s = t->s;
+    nn_tape *tape = t->tape;
+    const int64_t B = t->batch_size, J = t->n_frames, frames = s->warm_up + J + 1;
+    batch b = { NULL, NULL, NULL };
+    draw_batch(t);
+    b.conditions = nn_input(tape, (nn_shape){ 3, { B, s->n_conditions, frames } }, t->conditions);
+    b.target = nn_input(tape, (nn_shape){ 2, { B, J * s->hop_length } }, t->target);
+    b.fake = nn_keep(blocks_synthesizer_forward(s, tape, b.conditions,
+                                                nn_input(tape, (nn_shape){ 3, { B, s->n_latent, frames } }, t->z),
+                                                nn_input(tape, (nn_shape){ 2, { B, J } }, t->f0),
+                                                nn_input(tape, (nn_shape){ 1, { B } }, t->offset), NULL));
+    return b;
+}
+
+/* The conditions at the frames of the sound, without those of the warm-up. */
+static nn_node *at_frames(const blocks_synthesizer_trainer *t, nn_node *conditions)
+{
+    return nn_slice(t->tape, conditions, 2, t->s->warm_up, t->s->warm_up + t->n_frames);
+}
+
+static nn_node *score_of(blocks_synthesizer_trainer *t, nn_node *wave, nn_node *conditions)
+{
+    return nn_network_run(t->s->discriminator, t->tape, (nn_node *const[]){ as_wave(t->tape, wave), conditions }, NULL);
+}
+
+/* The critic's first step takes the batch that the generator had, every further one draws its own. */
+static void critic_steps(blocks_synthesizer_trainer *t, batch b, blocks_synthesizer_losses *losses)
+{
+    nn_tape *tape = t->tape;
     for (int k = 0; k < t->critic_steps && !tape->err.code; k++) {
-        nn_node *real_score = nn_network_run(d, tape, (nn_node *const[]){ as_wave(tape, target), conditions }, NULL);
-        nn_node *fake_score = nn_network_run(d, tape, (nn_node *const[]){ as_wave(tape, fake), conditions }, NULL);
-        nn_node *loss = critic_loss(tape, t->gan, real_score, fake_score), *penalty = NULL;
-        if (t->gan == GAN_WGAN_GP && !tape->err.code) {
-            nn_node *x = between(tape, target, fake);
-            nn_node *score = nn_network_run(d, tape, (nn_node *const[]){ as_wave(tape, x), conditions }, NULL);
+        if (k > 0) {
+            nn_tape_reset(tape);
+            const int recording = nn_tape_record(tape, 0);
+            b = make_batch(t);
+            nn_tape_record(tape, recording);
+        }
+        nn_node *fake = tape->err.code ? NULL : nn_detach(tape, b.fake), *conditions = at_frames(t, b.conditions), *penalty = NULL;
+        nn_node *real_score = score_of(t, b.target, conditions), *fake_score = score_of(t, fake, conditions);
+        nn_node *loss = nn_gan_critic_loss(tape, t->gan, real_score, fake_score);
+        if (t->gan == NN_GAN_WGAN_GP && !tape->err.code) {
+            nn_node *x = nn_gan_between(tape, b.target, fake, &t->rng);
+            /* the slope of the score that the loss sees: the mean over frames */
+            nn_node *score = nn_mean_dims(tape, score_of(t, x, conditions), ~1u);
             penalty = nn_keep(nn_gradient_penalty(tape, score, x));
             loss = nn_add(tape, loss, nn_affine(tape, penalty, t->penalty_weight, 0));
         }
+        nn_keep(loss);
         nn_backward(tape, loss);
         if (tape->err.code)
             return;
         losses->critic = value_of(loss);
         losses->penalty = value_of(penalty);
-        nn_optimizer_step(t->critic_optimizer);
+        const double norm = nn_optimizer_step(t->critic_optimizer);
+        if (!isfinite(norm))
+            bl_fail(&tape->err, BL_ENAN, "a gradient of the discriminator is not a number");
     }
-}
-
-/* Name of the first parameter whose gradient is not finite. */
-static const char *bad_parameter(const nn_params *p)
-{
-    for (int i = 0; i < p->n; i++)
-        for (int64_t k = 0, n = nn_count(&p->param[i].shape); k < n; k++)
-            if (!isfinite(p->grad[p->param[i].offset + k]) || !isfinite(p->value[p->param[i].offset + k]))
-                return p->param[i].name;
-    return "no single parameter";
 }
 
 bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_synthesizer_losses *losses, bl_error *err)
 {
     blocks_synthesizer *s = t->s;
     nn_tape *tape = t->tape;
-    const int64_t B = t->batch_size, J = t->n_frames, frames = s->warm_up + J + 1;
-    const int adversary = s->discriminator && t->gan != GAN_NONE && s->step >= t->gan_start;
+    const int adversary = s->discriminator && t->with_adversary && s->step >= t->gan_start;
 
     memset(losses, 0, sizeof *losses);
     if (t->half_life > 0) {
@@ -447,52 +479,37 @@ bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_
     }
     nn_tape_reset(tape);
     tape->rng = bl_rng_fork(&t->rng, (uint64_t)s->step);
-    draw_batch(t);
-    nn_node *conditions = nn_input(tape, (nn_shape){ 3, { B, s->n_conditions, frames } }, t->conditions);
-    nn_node *target = nn_input(tape, (nn_shape){ 2, { B, J * s->hop_length } }, t->target);
-    nn_node *fake = nn_keep(blocks_synthesizer_forward(s, tape, conditions,
-                                                       nn_input(tape, (nn_shape){ 3, { B, s->n_latent, frames } }, t->z),
-                                                       nn_input(tape, (nn_shape){ 2, { B, J } }, t->f0),
-                                                       nn_input(tape, (nn_shape){ 1, { B } }, t->offset), NULL));
-    nn_node *distance = nn_keep(stft_loss(t, fake, target)), *loss = distance, *score = NULL, *feature = NULL;
-    nn_node *at_frames = NULL;
+    const batch b = make_batch(t);
+    nn_node *distance = nn_keep(stft_loss(t, b.fake, b.target)), *loss = distance, *score = NULL, *feature = NULL;
 
     if (adversary && !tape->err.code) {
-        nn_node *of_fake[MAX_FEATURES], *of_real[MAX_FEATURES];
-        at_frames = nn_slice(tape, conditions, 2, s->warm_up, s->warm_up + J);
+        nn_node *of_fake[MAX_FEATURES], *of_real[MAX_FEATURES], *conditions = at_frames(t, b.conditions);
         nn_params_freeze(s->params, "discriminator/", 1);
-        score = nn_network_run(s->discriminator, tape, (nn_node *const[]){ as_wave(tape, fake), at_frames }, NULL);
-        score = nn_keep(adversarial_loss(tape, t->gan, score));
+        score = nn_keep(nn_gan_generator_loss(tape, t->gan, score_of(t, b.fake, conditions)));
         if (t->n_features && t->feature_weight > 0 && collect_features(t, of_fake)) {
-            nn_network_run(s->discriminator, tape, (nn_node *const[]){ as_wave(tape, target), at_frames }, NULL);
+            score_of(t, b.target, conditions);
             if (!tape->err.code && collect_features(t, of_real))
-                for (int k = 0; k < t->n_features; k++) {
-                    nn_node *real_k = nn_detach(tape, of_real[k]);
-                    nn_node *one = nn_div(tape, nn_l1_loss(tape, of_fake[k], real_k), nn_affine(tape, nn_mean(tape, nn_abs(tape, real_k)), 1, 1e-4));
-                    feature = feature ? nn_add(tape, feature, one) : one;
-                }
-            nn_keep(feature);
-            loss = nn_add(tape, loss, nn_affine(tape, feature, t->feature_weight / t->n_features, 0));
+                feature = nn_keep(feature_distance(t, of_fake, of_real));
+            loss = nn_add(tape, loss, nn_affine(tape, feature, t->feature_weight, 0));
         }
         loss = nn_add(tape, loss, nn_affine(tape, score, t->adversarial_weight, 0));
     }
+    nn_keep(loss);
     nn_backward(tape, loss);
     nn_params_freeze(s->params, "discriminator/", 0);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     losses->stft = value_of(distance);
     losses->adversarial = value_of(score);
-    losses->feature = value_of(feature) / (t->n_features ? t->n_features : 1);
+    losses->feature = value_of(feature);
     if (!isfinite(value_of(loss)))
-        return bl_fail(err, BL_ENAN, "step %lld: the loss is not a number; first bad parameter: %s", (long long)s->step,
-                       bad_parameter(s->params));
-    const double a = nn_optimizer_step(t->wavenet_optimizer), b = nn_optimizer_step(t->generator_optimizer);
-    losses->gradient_norm = sqrt(a * a + b * b);
+        return bl_fail(err, BL_ENAN, "the loss is not a number");
+    const double low = nn_optimizer_step(t->wavenet_optimizer), high = nn_optimizer_step(t->generator_optimizer);
+    losses->gradient_norm = sqrt(low * low + high * high);
     if (!isfinite(losses->gradient_norm))
-        return bl_fail(err, BL_ENAN, "step %lld: a gradient is not a number; first bad parameter: %s", (long long)s->step,
-                       bad_parameter(s->params));
+        return bl_fail(err, BL_ENAN, "a gradient is not a number");
     if (adversary) {
-        critic_steps(t, nn_detach(tape, fake), target, at_frames, losses);
+        critic_steps(t, b, losses);
         if (tape->err.code)
             return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     }
@@ -669,11 +686,22 @@ bl_status blocks_synthesizer_trainer_get(blocks_synthesizer_trainer *t, const nn
 
 bl_status blocks_synthesizer_trainer_export(blocks_synthesizer_trainer *t, const char *path, int64_t seed, bl_error *err)
 {
-    nn_checkpoint *c = nn_checkpoint_create(path, "wavegan", err);
-    if (!c)
-        return err->code;
-    blocks_synthesizer_put(t->s, c, err);
+    const blocks_synthesizer *s = t->s;
+    /* Networks without the discriminator and its averages, which inference has no use for. */
+    bl_config *config = bl_config_copy(s->config);
+    blocks_synthesizer *alone = config ? blocks_synthesizer_new(config, s->voices, s->n_voices, s->genres, s->n_genres, 0, 0, err) : NULL;
+    nn_checkpoint *c = alone ? nn_checkpoint_create(path, "wavegan", err) : NULL;
+    bl_config_free(config);
+    if (!c) {
+        blocks_synthesizer_free(alone);
+        return bl_fail(err, BL_ENOMEM, "no memory to export the synthesizer");
+    }
+    nn_ema_swap(t->average);
+    nn_params_copy(alone->params, s->params);
+    nn_ema_swap(t->average);
+    blocks_synthesizer_put(s, c, err);
     nn_checkpoint_put_int(c, "seed", seed, err);
-    nn_ema_save(t->average, c, "average/", err);
+    nn_params_save(alone->params, c, "average/", err);
+    blocks_synthesizer_free(alone);
     return nn_checkpoint_commit(c, err);
 }

@@ -3,7 +3,7 @@
  * A step draws a batch of stretches of tones (voices equally often), lets the generator make each from its conditions,
  * and follows the gradient of
  *     stft = mean over resolutions of mean |log X - log Y| + mean |X - Y| / mean Y        X, Y magnitudes
- * and, from gan.start on, of the adversarial loss gan.kind (hinge, least_squares, wgan_gp) and feature matching, with
+ * and, from gan.start on, of the adversarial loss gan.kind (nn/gan.h) and feature matching, with
  * gan.critic_steps steps of the discriminator each.
  *
  * Held out One semitone in ten of every voice, at all velocities: never trained on, used by validate.
@@ -31,6 +31,10 @@ typedef struct blocks_synthesizer_score {
 
 typedef struct blocks_synthesizer_trainer blocks_synthesizer_trainer;
 
+/* Looks at every key of [synthesizer], [train], [gan] and of the networks before tones are collected: marks them as used
+ * and says what is wrong first. */
+bl_status blocks_synthesizer_config_check(const bl_config *config, bl_error *err);
+
 /* context [n_songs, s->n_context] by tone->song, or NULL. genres: dataset->genres, which tone->genre indexes; the
  * synthesizer's own list must contain them. */
 blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s, const data_tones *tones,
@@ -38,7 +42,7 @@ blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s
                                                            int64_t total_steps, uint64_t seed, bl_error *err);
 void      blocks_synthesizer_trainer_free(blocks_synthesizer_trainer *t);
 
-/* One step. BL_ENAN names the first parameter whose gradient went bad; nothing was updated then. */
+/* One step. BL_ENAN: a loss or a gradient is not a finite number. */
 bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_synthesizer_losses *losses, bl_error *err);
 
 /* Averaged weights on held-out tones, beside the nearest training tone (same voice, nearest pitch and velocity) and a

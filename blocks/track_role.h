@@ -13,11 +13,11 @@
  * Rules (name of the role, then the name of the whole):
  *     basses                             bass        "bass"
  *     drums, percussion                  rhythm      "drums"; one kind of hit only: "kick", "snare", ...
- *     guitars, polyphony < 0.25          lead        "lead guitar"
+ *     guitars, polyphony < 0.35          lead        "lead guitar"
  *     guitars, else                      rhythm      "rhythm guitar"
  *     strings, organs, synths, choirs,
- *       polyphony >= 0.25, notes >= 1 s  pad         "organ pad"
- *     any, polyphony >= 0.25             chords      "piano chords"
+ *       polyphony >= 0.35, notes >= 1 s  pad         "organ pad"
+ *     any, polyphony >= 0.35             chords      "piano chords"
  *     any, else                          melody      "piano melody"
  *     voice                              lead        "lead voice"
  * The confidence of the role falls to 0.5 where polyphony stands on the border.
@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define BLOCKS_ROLE_EXPLAINED 0.85
-#define BLOCKS_ROLE_POLYPHONY 0.25
+#define BLOCKS_ROLE_POLYPHONY 0.35
 
 typedef struct blocks_track_measures {
     double polyphony, register_midi, density_hz, note_s;

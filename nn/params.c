@@ -201,6 +201,18 @@ void nn_params_freeze(nn_params *p, const char *prefix, int frozen)
             p->param[i].frozen = frozen;
 }
 
+void nn_params_copy(nn_params *to, const nn_params *from)
+{
+    for (int i = 0; i < to->n; i++) {
+        const int k = nn_params_find(from, to->param[i].name);
+        if (k < 0)
+            continue;
+        BL_ASSERT(nn_same_shape(&to->param[i].shape, &from->param[k].shape));
+        memcpy(to->value + to->param[i].offset, from->value + from->param[k].offset,
+               (size_t)nn_count(&to->param[i].shape) * sizeof *to->value);
+    }
+}
+
 /* ---- checkpoints ---- */
 
 enum { FULL_NAME = 240 };

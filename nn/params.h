@@ -56,6 +56,9 @@ const char *nn_params_first_bad(const nn_params *p, int *is_gradient);
 /* All parameters whose name starts with prefix: train or freeze. */
 void       nn_params_freeze(nn_params *p, const char *prefix, int frozen);
 
+/* Values of parameters and buffers of the same name; both have been finished and agree in shape. What only one has stays. */
+void       nn_params_copy(nn_params *to, const nn_params *from);
+
 /* Leaf node of parameter i on this tape; value and gradient stay in the blocks. */
 nn_node   *nn_param_node(nn_tape *tape, nn_params *p, int i);
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "blocks/feature_extractor.h"
 #include "blocks/segmenter_train.h"
 #include "train/options.h"
 
@@ -17,6 +18,7 @@ static const bl_cli_program program = {
     .summary = "Learns how to part songs into instrument tracks (k-means; hierarchical by option) from a dataset folder.\n"
                "Writes OUT/segmenter.h5 and prints by how many dB its tracks come nearer to the true stems of songs it never\n"
                "heard. Without stems it learns all the same, and the figures are left out.\n"
+               "The latents of OUT/autoencoder.h5 are part of what is clustered when that file exists ([segmenter] latents).\n"
                "--steps N learns from at most N songs.\n"
                "Ctrl-C keeps the songs taken apart so far in OUT/segmenter.part.h5; --resume goes on from there.",
     .examples = "  train_segmenter --config configs/rock.ini songs --out checkpoints\n"
@@ -30,6 +32,8 @@ typedef struct run_state {
     blocks_segmenter_options options;
     blocks_segmenter_table   table;
     blocks_segmenter        *segmenter;
+    blocks_feature_extractor *extractor; /* NULL: measured values alone         */
+    blocks_latent_encoder     encoder;
     int     *order, n_order;       /* training songs                     */
     int      n_done;               /* of order: taken apart or unusable  */
     double   silhouettes[BLOCKS_SEGMENTER_MAX_TRACKS];
@@ -46,11 +50,47 @@ static void report_skip(void *user, const char *path, const char *reason)
     fprintf(stderr, "skipped %s: %s\n", path, reason);
 }
 
+/* ---- latents ------------------------------------------------------------------------------------ */
+
+static bl_status encode(void *user, const float *x, int64_t n_samples, int sample_rate, float **latents, int64_t *n_frames,
+                        double *hop_s, bl_error *err)
+{
+    blocks_feature_extractor *fx = user;
+    int dim;
+    *hop_s = fx->hop_s;
+    return blocks_feature_extractor_run(fx, x, n_samples, sample_rate, latents, n_frames, &dim, err);
+}
+
+static const blocks_latent_encoder *encoder_of(const run_state *s)
+{
+    return s->extractor ? &s->encoder : NULL;
+}
+
+/* latents = auto: when OUT holds an autoencoder; yes: it must; no: never. */
+static bl_status load_encoder(run_state *s, const train_options *opt, bl_error *err)
+{
+    static const char *const choices[] = { "no", "yes", "auto", NULL };
+    char path[BL_PATH_MAX];
+    const int choice = bl_config_choice(opt->config, "segmenter", "latents", choices, 2, err);
+    if (err->code != BL_OK || bl_path_join(path, opt->out_dir, "autoencoder.h5", err) != BL_OK)
+        return err->code;
+    if (choice == 0 || (choice == 2 && !bl_is_file(path)))
+        return BL_OK;
+    s->extractor = blocks_feature_extractor_load(path, err);
+    if (!s->extractor)
+        return err->code;
+    s->encoder = (blocks_latent_encoder){ s->extractor->dim, s->extractor, encode };
+    if (!opt->quiet)
+        printf("clustering on %d latents of %s beside %d measured values\n", s->extractor->dim, path, BLOCKS_PART_FEATURES);
+    return BL_OK;
+}
+
 /* ---- what is finished --------------------------------------------------------------------------- */
 
 static uint64_t fingerprint_of(const run_state *s)
 {
-    const int numbers[] = { s->options.n_harmonic, s->options.n_percussive, s->options.iterations, s->n_order };
+    const int numbers[] = { s->options.n_harmonic, s->options.n_percussive, s->options.iterations, s->n_order,
+                            s->extractor ? s->extractor->dim : 0, s->extractor ? (int)s->extractor->step : 0 };
     uint64_t h = bl_hash(0, numbers, sizeof numbers);
     h = bl_hash(h, &s->options.seconds, sizeof s->options.seconds);
     h = bl_hash(h, &s->options.seed, sizeof s->options.seed);
@@ -101,7 +141,8 @@ static void load_part(run_state *s, int quiet)
         nn_checkpoint_free(c);
         return;
     }
-    float *rows = nn_checkpoint_get(c, "rows", NN_F32, 2, (int64_t[]){ -1, BLOCKS_PART_FEATURES }, dims, &err);
+    float *rows = nn_checkpoint_get(c, "rows", NN_F32, 2, (int64_t[]){ -1, BLOCKS_PART_FEATURES + s->encoder.dim },
+                                   dims, &err);
     int64_t *numbers = rows ? nn_checkpoint_get(c, "family_song", NN_I64, 2, (int64_t[]){ dims[0], 2 }, NULL, &err) : NULL;
     int *family = malloc((size_t)(dims[0] + 1) * sizeof *family), *song = malloc((size_t)(dims[0] + 1) * sizeof *song);
     const int64_t done = nn_checkpoint_get_int(c, "songs_done", 0, &err);
@@ -137,6 +178,8 @@ static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
     s->options.quiet = opt->quiet;
     if ((status = bl_path_join(s->path, opt->out_dir, "segmenter.h5", err)) != BL_OK ||
         (status = bl_path_join(s->part, opt->out_dir, "segmenter.part.h5", err)) != BL_OK)
+        return status;
+    if ((status = load_encoder(s, opt, err)) != BL_OK)
         return status;
     /* A config may serve several programs: an unknown key is one of this program's own section. */
     for (int i = 0; i < bl_config_count(opt->config); i++)
@@ -177,7 +220,7 @@ static bl_status take_apart(run_state *s, const train_options *opt, bl_error *er
             status = bl_fail(err, BL_ESTOP, "interrupted after %d of %d songs", s->n_done, s->n_order);
             break;
         }
-        status = blocks_segmenter_table_add(&s->table, s->dataset, s->order[s->n_done], &s->options, NULL, &own);
+        status = blocks_segmenter_table_add(&s->table, s->dataset, s->order[s->n_done], &s->options, encoder_of(s), &own);
         if (status == BL_ENOMEM)
             return bl_fail(err, status, "%s", own.msg);
         if (status != BL_OK) {
@@ -206,7 +249,7 @@ static bl_status evaluate(run_state *s, const train_options *opt, bl_error *err)
         bl_error own = { 0 };
         if (song->split != DATA_VALIDATION || song->n_stems < 2)
             continue;
-        const bl_status status = blocks_segmenter_evaluate(s->segmenter, s->dataset, i, s->options.seconds, NULL, &f, &own);
+        const bl_status status = blocks_segmenter_evaluate(s->segmenter, s->dataset, i, s->options.seconds, encoder_of(s), &f, &own);
         if (status == BL_ENOMEM)
             return bl_fail(err, status, "%s", own.msg);
         bl_progress_step(&progress, ++at, "");
@@ -297,6 +340,7 @@ int main(int argc, char **argv)
         free(s->order);
         blocks_segmenter_table_free(&s->table);
         blocks_segmenter_free(s->segmenter);
+        blocks_feature_extractor_free(s->extractor);
         data_dataset_free(s->dataset);
         free(s);
     }

@@ -3,13 +3,16 @@
 #include "audio/soundfile.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "blocks/config_defaults.h"
 #include "blocks/feature_extractor.h"
 #include "blocks/segmenter.h"
 #include "blocks/synthesizer_train.h"
+#include "blocks/wavegan.h"
 #include "data/instruments.h"
 #include "data/validator.h"
 #include "train/chain.h"
 #include "train/loop.h"
+#include "train/unconditional.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,16 +25,21 @@ static const bl_cli_program program = {
         "Learns to generate the tones of instruments (WaveNet + GAN) from a dataset folder. Earlier models are taken from\n"
         "--out and trained first where missing: autoencoder (features), segmenter, tone detector, classifier, validator.\n"
         "Writes OUT/wavegan.h5 (to go on training), OUT/export/wavegan.h5 (for bin/infer --model OUT/export), previews,\n"
-        "a log and a loss curve.",
+        "a log and a loss curve. [synthesizer] kind = wavegan trains the published WaveGAN instead: waves from noise, learned\n"
+        "from slices of all recordings, without earlier models.",
     .examples = "  train_wavegan --config configs/rock.ini songs --out checkpoints\n"
                 "  train_wavegan --config configs/rock.ini songs --out checkpoints --resume --steps 20000\n"
-                "  train_wavegan --config configs/jazz.ini my_recordings --set train.batch_size=8 --log loss.csv\n",
+                "  train_wavegan --config configs/jazz.ini my_recordings --set train.batch_size=8 --log loss.csv\n"
+                "  train_wavegan --config configs/wavegan_paper.ini drum_hits --set train.first_slice=yes\n",
 };
 
 typedef struct state {
     const train_options        *opt;
     data_dataset               *dataset;
     data_tones                  tones;
+    data_tones_options          tones_options;
+    const char                 *pretrained;   /* folder of models for songs without stems */
+    const char                 *chain;        /* models to train first where missing      */
     float                      *context;      /* [n_songs, n_context] */
     blocks_synthesizer         *synthesizer;
     blocks_synthesizer_trainer *trainer;
@@ -66,6 +74,12 @@ static void say(const train_options *opt, const char *text)
         fprintf(stderr, "%s\n", text);
 }
 
+/* chain.models names what is trained first where it is missing. */
+static int in_chain(const state *s, const char *model)
+{
+    return strstr(s->chain, model) != NULL;
+}
+
 /* A model that this dataset cannot teach is left out with a reason, unless something later needs it. */
 static bl_status train_chain(state *s, bl_error *err)
 {
@@ -75,22 +89,22 @@ static bl_status train_chain(state *s, bl_error *err)
 
     if (train_ensure("autoencoder", opt, err) != BL_OK)
         return err->code;
-    if (v.n_instruments >= 2) {
+    if (v.n_instruments >= 2 && in_chain(s, "tone_detector")) {
         if (train_ensure("tone_detector", opt, err) != BL_OK)
             return err->code;
-    } else {
+    } else if (v.n_instruments < 2) {
         say(opt, "tone detector: left out, the dataset names fewer than two instruments");
     }
-    if (v.n_songs_in_stems >= 2) {
+    if (v.n_songs_in_stems >= 2 && in_chain(s, "segmenter")) {
         if (train_ensure("segmenter", opt, err) != BL_OK)
             return err->code;
-    } else {
+    } else if (v.n_songs_in_stems < 2) {
         say(opt, "segmenter: left out, fewer than two songs have stems to learn from");
     }
-    if (v.n_genres >= 2) {
+    if (v.n_genres >= 2 && in_chain(s, "classifier")) {
         if (train_ensure("classifier", opt, err) != BL_OK)
             return err->code;
-    } else {
+    } else if (v.n_genres < 2) {
         say(opt, "classifier: left out, the songs name fewer than two genres");
     }
     data_validator *validator = data_validator_new(NULL, err);
@@ -106,14 +120,13 @@ static bl_status train_chain(state *s, bl_error *err)
 /* The model in --out; else the one that comes with the program, which is said. */
 static bl_status find_model(char path[BL_PATH_MAX], const char *model, const state *s, bl_error *err)
 {
-    const char *shipped = bl_config_str(s->opt->config, "chain", "pretrained", "models");
     char name[80];
     if (train_model_path(path, model, s->opt, err) != BL_OK)
         return err->code;
     if (bl_is_file(path))
         return BL_OK;
     snprintf(name, sizeof name, "%.70s.h5", model);
-    if (bl_path_join(path, shipped, name, err) != BL_OK)
+    if (bl_path_join(path, s->pretrained, name, err) != BL_OK)
         return err->code;
     if (!bl_is_file(path))
         return bl_fail(err, BL_EIO, "songs without stems need a %s: neither %s/%s nor %s is there", model, s->opt->out_dir, name,
@@ -225,16 +238,8 @@ static bl_status song_contexts(state *s, blocks_feature_extractor *fx, int n_con
 
 static bl_status collect_tones(state *s, blocks_feature_extractor *fx, bl_error *err)
 {
-    const bl_config *c = s->opt->config;
-    data_tones_options o = { .quiet = s->opt->quiet, .seed = (uint64_t)s->opt->seed };
+    const data_tones_options o = s->tones_options;
     char text[600];
-    o.sample_rate = (int)bl_config_int(c, "synthesizer", "sample_rate", 44100, 8000, 192000, err);
-    o.max_tones_per_instrument = (int)bl_config_int(c, "train", "max_tones", 1500, 1, 1000000, err);
-    o.max_memory_mb = (int)bl_config_int(c, "train", "max_memory_mb", 4000, 16, 1000000, err);
-    o.max_seconds = bl_config_real(c, "train", "max_tone_s", 2.5, 0.1, 60, err);
-    o.release_s = bl_config_real(c, "train", "release_s", 0.5, 0, 10, err);
-    if (err->code)
-        return err->code;
     /* A dataset of songs without stems has no labelled tone: that is found out below. */
     bl_error none = { 0 };
     if (data_tones_collect(s->dataset, &o, &s->tones, &none) != BL_OK && none.code != BL_EFORMAT)
@@ -256,7 +261,7 @@ static bl_status make_synthesizer(state *s, const char *checkpoint, bl_error *er
     int n_voices = 0;
     if (s->opt->resume && bl_is_file(checkpoint)) {
         nn_checkpoint *c = nn_checkpoint_open(checkpoint, "wavegan", err);
-        s->synthesizer = c ? blocks_synthesizer_get(c, 1, err) : NULL;
+        s->synthesizer = c ? blocks_synthesizer_get_with(c, s->opt->config, 1, err) : NULL;
         nn_checkpoint_free(c);
     } else if (blocks_voices_find(&s->tones, &voices, &n_voices, NULL, err) == BL_OK) {
         s->synthesizer = blocks_synthesizer_new(s->opt->config, voices, n_voices, (char *const *)s->dataset->genres,
@@ -340,21 +345,43 @@ static bl_status preview(void *user, int64_t number, bl_error *err)
 
 /* ---- all of it ---- */
 
-static bl_status run(state *s, train_loop *loop, char checkpoint[BL_PATH_MAX], bl_error *err)
+/* Every key of the config is looked at before anything that takes long. */
+static bl_status read_config(state *s, train_loop *loop, bl_error *err)
 {
+    static const char *const own[] = { "synthesizer", "wavenet", "generator", "discriminator", "train", "gan", "chain", NULL };
     const train_options *opt = s->opt;
     const bl_config *c = opt->config;
-    char path[BL_PATH_MAX];
-    blocks_feature_extractor *fx = NULL;
+    data_tones_options *o = &s->tones_options;
 
     if (!bl_config_has_section(c, "wavenet") || !bl_config_has_section(c, "generator") || !bl_config_has_section(c, "discriminator"))
         return bl_fail(err, BL_EARG, "%s: expected the sections [wavenet], [generator] and [discriminator]; see configs/rock.ini",
                        opt->config_path ? opt->config_path : "no --config was given");
-    if (!(s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ 0 }, err)))
-        return err->code;
-    loop->n_steps = opt->steps > 0 ? opt->steps : bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
+    *o = (data_tones_options){ .quiet = opt->quiet, .seed = (uint64_t)opt->seed };
+    o->sample_rate = (int)bl_config_int(c, "synthesizer", "sample_rate", 44100, 8000, 192000, err);
+    o->max_tones_per_instrument = (int)bl_config_int(c, "train", "max_tones", 1500, 1, 1000000, err);
+    o->max_memory_mb = (int)bl_config_int(c, "train", "max_memory_mb", 4000, 16, 1000000, err);
+    o->max_seconds = bl_config_real(c, "train", "max_tone_s", 2.5, 0.1, 60, err);
+    o->release_s = bl_config_real(c, "train", "release_s", 0.5, 0, 10, err);
+    const int64_t steps = bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
+    loop->n_steps = opt->steps > 0 ? opt->steps : steps;
     loop->save_every = bl_config_int(c, "train", "checkpoint_every", 500, 1, 1000000000, err);
     loop->preview_every = loop->validate_every = bl_config_int(c, "train", "preview_every", 1000, 1, 1000000000, err);
+    s->pretrained = bl_config_str(c, "chain", "pretrained", "models");
+    s->chain = bl_config_str(c, "chain", "models", "autoencoder, tone_detector, segmenter, classifier");
+    if (err->code || blocks_synthesizer_config_check(c, err) != BL_OK)
+        return err->code;
+    return blocks_config_check(c, own, err);
+}
+
+static bl_status run(state *s, train_loop *loop, char checkpoint[BL_PATH_MAX], bl_error *err)
+{
+    const train_options *opt = s->opt;
+    char path[BL_PATH_MAX];
+    blocks_feature_extractor *fx = NULL;
+
+    if (read_config(s, loop, err) != BL_OK ||
+        !(s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ 0 }, err)))
+        return err->code;
     if (train_chain(s, err) != BL_OK || train_model_path(path, "autoencoder", opt, err) != BL_OK ||
         !(fx = blocks_feature_extractor_load(path, err)))
         return err->code;
@@ -386,6 +413,11 @@ int main(int argc, char **argv)
     const int rc = train_options_parse(&program, argc, argv, &opt);
     if (rc >= 0)
         return rc;
+    if (blocks_synthesizer_kind_of(opt.config, &err) == BLOCKS_WAVEGAN) {
+        const int result = train_unconditional(&opt);
+        train_options_free(&opt);
+        return result;
+    }
     state s = { .opt = &opt };
     train_loop loop = {
         .program = "train_wavegan", .kind = "wavegan", .checkpoint_path = checkpoint,
@@ -393,7 +425,7 @@ int main(int argc, char **argv)
         .n_figures = 3, .figure_names = { "held-out distance", "nearest tone", "random tone" },
         .user = &s, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
     };
-    bl_status status = train_model_path(checkpoint, "wavegan", &opt, &err);
+    bl_status status = err.code ? err.code : train_model_path(checkpoint, "wavegan", &opt, &err);
     if (status == BL_OK)
         status = run(&s, &loop, checkpoint, &err);
     const int result = train_loop_exit(&loop, status, &err);

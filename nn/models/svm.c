@@ -1029,19 +1029,40 @@ static int test_fold(const points *p, const int *labels, int n_classes, const in
     return ok;
 }
 
+/* Classes that lie in one group only cannot be tested on a group they were not learned from; they do not count
+ * in the score, unless there is no other. count [n_classes]: set to 0 for them. */
+static void leave_out_lonely(int64_t n, const int *labels, const int *groups, int n_classes, int64_t *count)
+{
+    int first[NN_SVM_MAX_CLASSES], several[NN_SVM_MAX_CLASSES] = { 0 }, seen[NN_SVM_MAX_CLASSES] = { 0 }, n_several = 0;
+    for (int64_t i = 0; groups && i < n; i++) {
+        const int c = labels[i];
+        if (!seen[c]++)
+            first[c] = groups[i];
+        else
+            several[c] |= groups[i] != first[c];
+    }
+    for (int c = 0; c < n_classes; c++)
+        n_several += several[c];
+    for (int c = 0; c < n_classes && n_several > 0; c++)
+        count[c] = several[c] ? count[c] : 0;
+}
+
 /* The score of one grid point from the counts of its folds, [n_folds, n_classes]. */
 static double score_of(const double *right, int n_folds, const int64_t *count, int n_classes, int balanced)
 {
-    double total = 0, recall = 0, all = 0;
+    double total = 0, recall = 0, all = 0, n_counted = 0;
     for (int c = 0; c < n_classes; c++) {
         double r = 0;
+        if (!count[c])
+            continue;
+        n_counted++;
         for (int k = 0; k < n_folds; k++)
             r += right[k * n_classes + c];
         total += r;
         all += (double)count[c];
         recall += r / (double)count[c];
     }
-    return balanced ? recall / n_classes : total / all;
+    return balanced ? recall / n_counted : total / all;
 }
 
 typedef struct search {
@@ -1102,6 +1123,7 @@ bl_status nn_svm_search(const float *x, int64_t n, int64_t dim, const int *label
     }
     for (int64_t i = 0; i < n; i++)
         count[labels[i]]++;
+    leave_out_lonely(n, labels, groups, n_classes, count);
     find_scaling(x, n, dim, opt->standardise, mean, inv_scale);
     if ((status = points_new(&p, x, n, dim, mean, inv_scale, opt->kernel, 1, err)) != BL_OK ||
         (status = nn_svm_folds(n, labels, n_classes, groups, n_folds, opt->seed, fold, err)) != BL_OK)

@@ -86,7 +86,7 @@ void nn_svm_decide(const nn_svm *svm, const float *x, int64_t n, double *decisio
 void nn_svm_predict(const nn_svm *svm, const float *x, int64_t n, int *labels, double *probabilities);
 
 /* Grid search of C and gamma by cross-validation. The score is the mean recall of the classes when balanced,
- * else the accuracy; the first best in order of C, then gamma, wins and is written into opt.
+ * else the accuracy (classes of one group only are learned but not counted); the first best in order of C, then gamma, wins and is written into opt.
  * scores [n_C, n_gamma]: in: negative, or not NaN numbers of an earlier run that are taken as they are when
  * >= 0 (fill with -1 at the start); out: all scores. With the linear kernel only the first gamma is used.
  * Scaling is that of the whole x, labels unseen. */

@@ -1,0 +1,105 @@
+#include "base/cli.h"
+#include "base/progress.h"
+#include "infer/pipeline.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const bl_cli_program program = {
+    .name = "infer",
+    .usage = "SONG -o OUT [options]",
+    .summary = "Puts a band behind a singer: listens to SONG, arranges, plays and mixes.\n"
+               "SONG may be a bare voice, a mixed song or an instrumental, in any format libsndfile reads. What is not\n"
+               "given is found out from the song.",
+    .examples = "  infer vocal.wav -o song.wav --genre rock --instruments \"electric guitar, bass, drums\"\n"
+                "  infer vocal.flac -o song.flac --stems stems --midi song.mid --report song.json\n"
+                "  infer vocal.flac -o again.flac --plan song.json            after editing song.json\n"
+                "  infer song.mp3 -o more.wav --existing keep --instruments organ --interval 0:30-1:00\n",
+    .min_positional = 1, .max_positional = 1
+};
+
+static void print_summary(const infer_options *o, const infer_plan *p)
+{
+    const struct { const char *what, *path; } files[] = {
+        { "song", o->out }, { "stems", o->stems }, { "MIDI", o->midi }, { "report", o->report }, { "picture", o->picture } };
+    printf("%s, %.1f bpm, %s, %s", p->input, p->tempo_bpm, p->key, p->genre);
+    if (!p->genre_given)
+        printf(" (guessed, probability %.2f)", p->genre_probability);
+    printf("\n");
+    for (int i = 0; i < p->n_instruments; i++) {
+        const infer_instrument *e = &p->instruments[i];
+        if (!e->accepted)
+            printf("%s is %s%s: %s\n", e->name, e->replaced_by[0] ? "replaced by " : "left out", e->replaced_by, e->reason);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].path)
+            printf("%-8s %s\n", files[i].what, files[i].path);
+    if (isfinite(p->mix_lufs))
+        printf("%.1f LUFS, true peak %.1f dBTP, ", p->mix_lufs, p->true_peak_dbtp);
+    printf("%.1f s for %.1f s of music\n", p->seconds, p->duration_s);
+}
+
+int main(int argc, char **argv)
+{
+    infer_options o = { .seed = -1 };
+    bl_cli_list intervals = { 0 };
+    int64_t seed = -1, threads = 0;
+    const bl_cli_option options[] = {
+        { "out", 'o', BL_CLI_TEXT, &o.out, "FILE", "where the song goes; the extension says the format" },
+        { "config", 0, BL_CLI_TEXT, &o.config, "FILE", "an .ini with [mix] and [mix INSTRUMENT] that outranks configs/mix.ini" },
+        { "model", 0, BL_CLI_TEXT, &o.model, "DIR", "trained models (default: models beside the program's folder)" },
+        { "genre", 0, BL_CLI_TEXT, &o.genre, "NAME", "rock, pop, jazz, classical, ... (default: guessed)" },
+        { "instruments", 0, BL_CLI_TEXT, &o.instruments, "LIST", "names with commas between (default: the genre's usual band)" },
+        { "interval", 0, BL_CLI_LIST, &intervals, "START-END", "seconds or m:ss in which the band plays; may be repeated" },
+        { "existing", 0, BL_CLI_TEXT, &o.existing, "keep|drop", "instruments that are in SONG already (default: keep)" },
+        { "bpm", 0, BL_CLI_REAL, &o.bpm, "X", "tempo (default: found)" },
+        { "key", 0, BL_CLI_TEXT, &o.key, "K", "\"A minor\", \"F#\", ... (default: found)" },
+        { "stems", 0, BL_CLI_TEXT, &o.stems, "DIR", "one file per instrument, and the voice" },
+        { "midi", 0, BL_CLI_TEXT, &o.midi, "FILE", "the band's notes" },
+        { "report", 0, BL_CLI_TEXT, &o.report, "FILE", "what was heard, decided and played, as JSON" },
+        { "plan", 0, BL_CLI_TEXT, &o.plan, "FILE", "a report, edited or not, to be obeyed" },
+        { "picture", 0, BL_CLI_TEXT, &o.picture, "FILE.png", "spectrogram of the song" },
+        { "seed", 0, BL_CLI_INT, &seed, "N", "another take (default: 1, or the plan's)" },
+        { "threads", 0, BL_CLI_INT, &threads, "N", "threads (default: all)" },
+        { "dry", 0, BL_CLI_FLAG, &o.dry, NULL, "no reverb, no panning" },
+        { "force", 0, BL_CLI_FLAG, &o.force, NULL, "keep instruments that do not fit the genre" },
+        { "quiet", 0, BL_CLI_FLAG, &o.quiet, NULL, "print nothing but errors" },
+        { NULL }
+    };
+    bl_error err = { 0 };
+    infer_plan plan = { 0 };
+    int n = 0;
+    const int rc = bl_cli_parse(&program, options, argc, argv, &o.song, &n);
+    if (rc >= 0)
+        return rc;
+    if (!o.out) {
+        fprintf(stderr, "infer: -o FILE is missing: where the song goes; see infer --help\n");
+        return 2;
+    }
+    if (seed < -1 || threads < 0 || threads > 1024) {
+        fprintf(stderr, "infer: --%s: expected %s, got %lld; see infer --help\n", threads ? "threads" : "seed",
+                threads ? "1 to 1024" : "0 or more", (long long)(threads ? threads : seed));
+        return 2;
+    }
+    if (o.existing && strcmp(o.existing, "keep") != 0 && strcmp(o.existing, "drop") != 0) {
+        fprintf(stderr, "infer: --existing: expected keep or drop, got \"%s\"; see infer --help\n", o.existing);
+        return 2;
+    }
+    for (int i = 0; i < intervals.n; i++)
+        if (infer_parse_interval(intervals.item[i], &(music_interval){ 0 }, &err) != BL_OK) {
+            fprintf(stderr, "infer: %s; see infer --help\n", err.msg);
+            return 2;
+        }
+    o.intervals = intervals.item;
+    o.n_intervals = intervals.n;
+    o.seed = seed;
+    o.threads = (int)threads;
+    bl_catch_interrupt();
+    if (infer_pipeline_run(&o, &plan, &err) != BL_OK)
+        return bl_cli_fail(&program, &err);
+    if (!o.quiet)
+        print_summary(&o, &plan);
+    infer_plan_free(&plan);
+    return 0;
+}

@@ -1,0 +1,324 @@
+#include "infer/mixer.h"
+
+#include "audio/mix.h"
+#include "audio/resample.h"
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double FADE_IN_S = 0.003;
+static const double KEPT_LU = 3;          /* a whole song is this much louder than the voice in it */
+static const double NOT_MEASURED_LUFS = -23; /* of a lead too short or too quiet for EBU R 128      */
+static const double LARGEST_GAIN_DB = 60; /* of a stem: beyond it there is only noise to lift      */
+
+typedef struct place {
+    double level_lu, pan, highpass_hz, reverb;
+} place;
+
+struct infer_mixer {
+    infer_mixer_options o;
+    char       genre[64];
+    bl_config *shipped;
+    char      *user_text;    /* copy of the user's config */
+    bl_config *user;
+    music_interval *intervals;
+    double     target_lufs, ceiling_dbtp, fade_ms;
+    int        limiter;
+    audio_reverb_config room;
+    audio_clip sum;
+    int        n_kept, measured;
+    double     lead_lufs;    /* of the first kept stem              */
+    double     band_lufs;    /* what levels are relative to         */
+};
+
+static place read_place(const bl_config *c, const char *section, place p, bl_error *err)
+{
+    p.level_lu = bl_config_real(c, section, "level_lu", p.level_lu, -60, 20, err);
+    p.pan = bl_config_real(c, section, "pan", p.pan, -1, 1, err);
+    p.highpass_hz = bl_config_real(c, section, "highpass_hz", p.highpass_hz, 0, 2000, err);
+    p.reverb = bl_config_real(c, section, "reverb", p.reverb, 0, 1, err);
+    return p;
+}
+
+static void read_room(infer_mixer *m, const bl_config *c, bl_error *err)
+{
+    m->target_lufs = bl_config_real(c, "mix", "target_lufs", m->target_lufs, -60, -5, err);
+    m->ceiling_dbtp = bl_config_real(c, "mix", "ceiling_dbtp", m->ceiling_dbtp, -30, -1, err);
+    m->limiter = bl_config_bool(c, "mix", "limiter", m->limiter, err);
+    m->fade_ms = bl_config_real(c, "mix", "fade_ms", m->fade_ms, 1, 2000, err);
+    m->room.room_size = bl_config_real(c, "mix", "room_size", m->room.room_size, 0, 1, err);
+    m->room.damping = bl_config_real(c, "mix", "damping", m->room.damping, 0, 1, err);
+    m->room.width = bl_config_real(c, "mix", "width", m->room.width, 0, 1, err);
+    m->room.predelay_ms = bl_config_real(c, "mix", "predelay_ms", m->room.predelay_ms, 0, 200, err);
+}
+
+/* Every section is read once, so that a key nobody knows is found whichever instruments play. */
+static void check_sections(const bl_config *c, int shipped, bl_error *err)
+{
+    for (int i = 0; i < bl_config_count(c); i++) {
+        const char *section = bl_config_at(c, i)->section;
+        const int mine = shipped ? strcmp(section, "mix") != 0 : !strncmp(section, "mix ", 4);
+        if (mine)
+            read_place(c, section, (place){ 0 }, err);
+        else if (!shipped && strcmp(section, "mix") != 0)
+            bl_config_mark_used(c, i); /* other programs read the same file */
+    }
+    bl_config_check_unused(c, err);
+}
+
+static place place_of(const infer_mixer *m, const char *instrument, bl_error *err)
+{
+    char section[160];
+    place p = read_place(m->shipped, "default", (place){ -8, 0, 60, 0 }, err);
+    snprintf(section, sizeof section, "instrument %s", instrument);
+    p = read_place(m->shipped, section, p, err);
+    snprintf(section, sizeof section, "%s %s", m->genre, instrument);
+    p = read_place(m->shipped, section, p, err);
+    if (m->user) {
+        snprintf(section, sizeof section, "mix %s", instrument);
+        p = read_place(m->user, section, p, err);
+    }
+    return p;
+}
+
+infer_mixer *infer_mixer_new(const infer_mixer_options *o, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    bl_error own = { 0 };
+    infer_mixer *m = calloc(1, sizeof *m);
+    if (!m) {
+        bl_fail(err, BL_ENOMEM, "no memory for the mix");
+        return NULL;
+    }
+    m->o = *o;
+    m->target_lufs = -14;
+    m->ceiling_dbtp = -1.2;
+    m->fade_ms = 30;
+    m->room = (audio_reverb_config){ 0.55, 0.5, 0.9, 12 };
+    snprintf(m->genre, sizeof m->genre, "%s", o->genre);
+    if (bl_find_shipped(path, "configs/mix.ini", &own) == BL_OK && (m->shipped = bl_config_load(path, &own))) {
+        read_room(m, m->shipped, &own);
+        check_sections(m->shipped, 1, &own);
+    }
+    if (!own.code && o->user_config) {
+        m->user_text = bl_config_text(o->user_config);
+        if (!m->user_text)
+            bl_fail(&own, BL_ENOMEM, "no memory for the mix");
+        else if ((m->user = bl_config_parse(m->user_text, bl_config_name(o->user_config), &own))) {
+            read_room(m, o->user_config, &own); /* the original knows its line numbers */
+            check_sections(o->user_config, 0, &own);
+        }
+    }
+    if (!own.code && o->n_intervals) {
+        m->intervals = malloc((size_t)o->n_intervals * sizeof *m->intervals);
+        if (m->intervals)
+            memcpy(m->intervals, o->intervals, (size_t)o->n_intervals * sizeof *m->intervals);
+        else
+            bl_fail(&own, BL_ENOMEM, "no memory for the mix");
+    }
+    if (!own.code)
+        audio_clip_new(&m->sum, o->n_channels, o->n_samples, o->sample_rate, &own);
+    if (own.code) {
+        bl_fail(err, own.code, "%s", own.msg);
+        infer_mixer_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void infer_mixer_free(infer_mixer *m)
+{
+    if (!m)
+        return;
+    bl_config_free(m->shipped);
+    bl_config_free(m->user);
+    free(m->user_text);
+    free(m->intervals);
+    audio_clip_free(&m->sum);
+    free(m);
+}
+
+bl_status infer_mixer_keep(infer_mixer *m, const audio_clip *stem, bl_error *err)
+{
+    audio_loudness loud;
+    if (stem->n_samples != m->sum.n_samples || stem->n_channels != m->sum.n_channels)
+        return bl_fail(err, BL_ESHAPE, "a kept stem has %d channels of %lld samples, the song %d of %lld", stem->n_channels,
+                       (long long)stem->n_samples, m->sum.n_channels, (long long)m->sum.n_samples);
+    if (audio_mix_add_clip(&m->sum, stem, 0, 1, err) != BL_OK)
+        return err->code;
+    if (m->n_kept++ == 0) {
+        if (audio_loudness_measure(stem, &loud, err) != BL_OK)
+            return err->code;
+        m->lead_lufs = loud.integrated_lufs;
+    }
+    m->measured = 0;
+    return BL_OK;
+}
+
+static bl_status measure_kept(infer_mixer *m, bl_error *err)
+{
+    audio_loudness loud = { .integrated_lufs = m->lead_lufs };
+    if (m->measured)
+        return BL_OK;
+    if (m->n_kept != 1 && audio_loudness_measure(&m->sum, &loud, err) != BL_OK)
+        return err->code;
+    m->band_lufs = loud.integrated_lufs - (m->n_kept > 1 ? KEPT_LU : 0);
+    if (!isfinite(m->band_lufs)) /* nothing to measure */
+        m->band_lufs = NOT_MEASURED_LUFS;
+    m->measured = 1;
+    return BL_OK;
+}
+
+/* Silence outside the intervals. */
+static void gate(const infer_mixer *m, float *x)
+{
+    const int64_t n = m->sum.n_samples, rate = m->sum.sample_rate;
+    int64_t at = 0;
+    if (!m->o.n_intervals)
+        return;
+    /* intervals may overlap and come in any order: walk to the next one that is open or opens first */
+    while (at < n) {
+        int64_t start = n, end = n;
+        for (int i = 0; i < m->o.n_intervals; i++) {
+            const int64_t a = (int64_t)llround(m->intervals[i].start_s * (double)rate);
+            const int64_t b = (int64_t)llround(m->intervals[i].end_s * (double)rate);
+            if (b > at && (a < at ? at : a) < start)
+                start = a < at ? at : a;
+        }
+        memset(x + at, 0, (size_t)(start - at) * sizeof *x);
+        if (start >= n)
+            return;
+        end = start;
+        for (int grown = 1; grown;) { /* all intervals that touch */
+            grown = 0;
+            for (int i = 0; i < m->o.n_intervals; i++) {
+                const int64_t a = (int64_t)llround(m->intervals[i].start_s * (double)rate);
+                const int64_t b = (int64_t)llround(m->intervals[i].end_s * (double)rate);
+                if (a <= end && b > end) {
+                    end = b;
+                    grown = 1;
+                }
+            }
+        }
+        end = end > n ? n : end;
+        if (start > 0)
+            audio_fade_in(x + start, end - start, (int64_t)(FADE_IN_S * (double)rate));
+        if (end < n)
+            audio_fade_out(x + start, end - start, (int64_t)(m->fade_ms * 1e-3 * (double)rate));
+        at = end;
+    }
+}
+
+/* Places dry [n_samples] into the stem's channels, and its reverb. */
+static bl_status spread(const infer_mixer *m, const float *dry, const place *p, audio_clip *stem, bl_error *err)
+{
+    const int64_t n = stem->n_samples;
+    double left = 1, right = 1;
+    bl_status status = BL_OK;
+    if (stem->n_channels > 1) {
+        audio_pan_gains(m->o.dry ? 0 : p->pan, &left, &right);
+        left *= sqrt(2.0); /* in the middle both channels hold the instrument as it is */
+        right *= sqrt(2.0);
+        audio_mix_add(stem->samples + n, n, dry, n, 0, right);
+    }
+    audio_mix_add(stem->samples, n, dry, n, 0, left);
+    if (m->o.dry || p->reverb <= 0)
+        return BL_OK;
+    float *wet = malloc(2 * (size_t)n * sizeof *wet);
+    if (!wet)
+        return bl_fail(err, BL_ENOMEM, "no memory for the reverb");
+    status = audio_reverb(dry, n, stem->sample_rate, &m->room, wet, wet + n, err);
+    if (status == BL_OK && stem->n_channels > 1) {
+        audio_mix_add(stem->samples, n, wet, n, 0, p->reverb);
+        audio_mix_add(stem->samples + n, n, wet + n, n, 0, p->reverb);
+    } else if (status == BL_OK) {
+        audio_mix_add(stem->samples, n, wet, n, 0, 0.5 * p->reverb);
+        audio_mix_add(stem->samples, n, wet + n, n, 0, 0.5 * p->reverb);
+    }
+    free(wet);
+    return status;
+}
+
+static bl_status to_level(infer_mixer *m, double level_lu, audio_clip *stem, bl_error *err)
+{
+    audio_loudness loud;
+    if (audio_loudness_measure(stem, &loud, err) != BL_OK)
+        return err->code;
+    double have = loud.integrated_lufs;
+    if (!isfinite(have)) {
+        /* a stem of a few short hits has no gated loudness: take its peak as 12 dB above it */
+        have = loud.sample_peak_dbfs - 12;
+        if (!isfinite(have))
+            return BL_OK; /* silence */
+    }
+    double gain_db = m->band_lufs + level_lu - have;
+    gain_db = gain_db > LARGEST_GAIN_DB ? LARGEST_GAIN_DB : gain_db;
+    audio_mix_gain(stem->samples, stem->n_samples * stem->n_channels, audio_db_to_gain(gain_db));
+    return BL_OK;
+}
+
+bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
+                          bl_error *err)
+{
+    const int64_t want = m->sum.n_samples, have = audio_resample_length(n, rate, m->sum.sample_rate);
+    const place p = place_of(m, instrument, err);
+    float *dry = calloc((size_t)(have > want ? have : want), sizeof *dry);
+    bl_status status = err->code;
+
+    *stem = (audio_clip){ 0 };
+    if (status == BL_OK && !dry)
+        status = bl_fail(err, BL_ENOMEM, "no memory for the stem of %s", instrument);
+    if (status == BL_OK)
+        status = measure_kept(m, err);
+    if (status == BL_OK)
+        status = audio_clip_new(stem, m->sum.n_channels, want, m->sum.sample_rate, err);
+    if (status == BL_OK)
+        status = audio_resample_buffer(mono, n, rate, m->sum.sample_rate, AUDIO_RESAMPLE_MEDIUM, dry, err);
+    if (status == BL_OK) {
+        if (p.highpass_hz > 0) {
+            audio_biquad f = audio_biquad_design(AUDIO_HIGHPASS, m->sum.sample_rate, p.highpass_hz, 0, 0);
+            audio_biquad_run(&f, dry, want);
+        }
+        status = spread(m, dry, &p, stem, err);
+    }
+    if (status == BL_OK) {
+        for (int c = 0; c < stem->n_channels; c++)
+            gate(m, stem->samples + c * want);
+        status = to_level(m, p.level_lu, stem, err);
+    }
+    if (status == BL_OK)
+        status = audio_mix_add_clip(&m->sum, stem, 0, 1, err);
+    free(dry);
+    if (status != BL_OK)
+        audio_clip_free(stem);
+    return status;
+}
+
+bl_status infer_mixer_finish(infer_mixer *m, audio_clip *mix, double *gain_db, audio_loudness *loudness, double *lead_lufs,
+                             bl_error *err)
+{
+    audio_loudness loud;
+    double gain, reduction = 0;
+    bl_status status = audio_loudness_measure(&m->sum, &loud, err);
+    if (status != BL_OK)
+        return status;
+    gain = audio_loudness_gain_db(&loud, m->target_lufs, m->ceiling_dbtp);
+    if (m->limiter && isfinite(loud.integrated_lufs))
+        gain = m->target_lufs - loud.integrated_lufs;
+    *mix = m->sum;
+    m->sum = (audio_clip){ 0 };
+    audio_mix_gain(mix->samples, mix->n_samples * mix->n_channels, audio_db_to_gain(gain));
+    if (m->limiter)
+        status = audio_limit(mix, m->ceiling_dbtp, 5, 80, &reduction, err);
+    if (status == BL_OK)
+        status = audio_loudness_measure(mix, loudness, err);
+    *lead_lufs = m->lead_lufs + gain;
+    if (gain_db)
+        *gain_db = gain;
+    if (status != BL_OK)
+        audio_clip_free(mix);
+    return status;
+}

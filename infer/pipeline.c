@@ -1,0 +1,557 @@
+#include "infer/pipeline.h"
+
+#include "audio/key.h"
+#include "audio/picture.h"
+#include "audio/soundfile.h"
+#include "base/config.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "blocks/feature_extractor.h"
+#include "data/instruments.h"
+#include "infer/analyzer.h"
+#include "infer/arranger.h"
+#include "infer/mixer.h"
+#include "infer/outputs.h"
+#include "infer/temporal_analyzer.h"
+#include "infer/tone_generator.h"
+#include "infer/validator.h"
+#include "music/midi.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything a run owns. */
+typedef struct run {
+    const infer_options *o;
+    char        model_dir[BL_PATH_MAX];
+    infer_song  song;
+    infer_plan *plan;
+    bl_config  *config;
+    infer_tone_generator    *generator;
+    infer_temporal_analyzer *temporal;
+    infer_mixer *mixer;
+    infer_outputs outputs;
+    audio_clip  mix;
+    float      *context;
+    double      start_s, stage_s;
+} run;
+
+bl_status infer_default_models(char *out, bl_error *err)
+{
+    bl_error own = { 0 };
+    if (bl_find_shipped(out, "models", &own) == BL_OK)
+        return BL_OK;
+    return bl_fail(err, BL_EIO, "%s (say where the models are with --model)", own.msg);
+}
+
+/* ---- intervals ---- */
+
+/* "75.5" or "1:15.5"; end: where the number stops. */
+static int parse_time(const char *text, double *out, const char **end)
+{
+    char *stop;
+    double minutes = 0, value;
+    if (!strchr("0123456789.", *text) || !*text)
+        return 0;
+    value = strtod(text, &stop);
+    if (*stop == ':') {
+        minutes = value;
+        if (!strchr("0123456789.", stop[1]) || !stop[1])
+            return 0;
+        value = strtod(stop + 1, &stop);
+    }
+    *out = 60 * minutes + value;
+    *end = stop;
+    return isfinite(*out);
+}
+
+bl_status infer_parse_interval(const char *text, music_interval *out, bl_error *err)
+{
+    const char *at = text;
+    int good = 1;
+    *out = (music_interval){ 0, HUGE_VAL };
+    if (*at != '-')
+        good = parse_time(at, &out->start_s, &at);
+    good = good && *at == '-';
+    if (good && at[1])
+        good = parse_time(at + 1, &out->end_s, &at) && !*at;
+    if (!good || (!isfinite(out->end_s) && !strcmp(text, "-")))
+        return bl_fail(err, BL_EARG, "--interval: expected START-END in seconds (\"10-20.5\", \"1:05-1:20\"), got \"%s\"", text);
+    if (out->end_s <= out->start_s)
+        return bl_fail(err, BL_EARG, "--interval %s: the end does not come after the start", text);
+    return BL_OK;
+}
+
+static int compare_interval(const void *a, const void *b)
+{
+    const double x = ((const music_interval *)a)->start_s, y = ((const music_interval *)b)->start_s;
+    return (x > y) - (x < y);
+}
+
+/* Into the plan, sorted, touching ones joined. */
+static bl_status take_intervals(run *r, bl_error *err)
+{
+    infer_plan *p = r->plan;
+    if (r->o->n_intervals) {
+        if (r->o->n_intervals > INFER_MAX_INTERVALS)
+            return bl_fail(err, BL_EARG, "--interval: more than %d", INFER_MAX_INTERVALS);
+        for (int i = 0; i < r->o->n_intervals; i++)
+            if (infer_parse_interval(r->o->intervals[i], &p->intervals[i], err) != BL_OK)
+                return err->code;
+        p->n_intervals = r->o->n_intervals;
+        p->has |= INFER_HAS_INTERVALS;
+        infer_plan_edited(p, INFER_HAS_INTERVALS);
+    }
+    for (int i = 0; i < p->n_intervals; i++) {
+        music_interval *v = &p->intervals[i];
+        if (v->start_s >= p->duration_s || (isfinite(v->end_s) && v->end_s > p->duration_s + 0.5))
+            return bl_fail(err, BL_EARG, "the interval %g-%g s lies outside the song, which is %.2f s long", v->start_s,
+                           isfinite(v->end_s) ? v->end_s : p->duration_s, p->duration_s);
+        if (v->end_s > p->duration_s)
+            v->end_s = p->duration_s;
+    }
+    qsort(p->intervals, (size_t)p->n_intervals, sizeof *p->intervals, compare_interval);
+    int n = p->n_intervals > 0;
+    for (int i = 1; i < p->n_intervals; i++) {
+        if (p->intervals[i].start_s <= p->intervals[n - 1].end_s)
+            p->intervals[n - 1].end_s = fmax(p->intervals[n - 1].end_s, p->intervals[i].end_s);
+        else
+            p->intervals[n++] = p->intervals[i];
+    }
+    p->n_intervals = n;
+    return BL_OK;
+}
+
+/* ---- stages ---- */
+
+/* Ends a stage: its name and time go into the plan and onto the terminal. */
+static bl_status stage(run *r, const char *name, bl_status status, bl_error *err)
+{
+    const double now = bl_seconds();
+    if (status != BL_OK)
+        return status;
+    if (r->plan->n_stages < INFER_MAX_STAGES) {
+        infer_stage *s = &r->plan->stages[r->plan->n_stages++];
+        snprintf(s->name, sizeof s->name, "%s", name);
+        s->seconds = now - r->stage_s;
+    }
+    if (!r->o->quiet)
+        fprintf(stderr, "%-12s %6.2f s\n", name, now - r->stage_s);
+    r->stage_s = now;
+    return bl_interrupted() ? bl_fail(err, BL_ESTOP, "interrupted; nothing was written") : BL_OK;
+}
+
+static void add_seconds(run *r, const char *name, double seconds)
+{
+    for (int i = 0; i < r->plan->n_stages; i++)
+        if (!strcmp(r->plan->stages[i].name, name)) {
+            r->plan->stages[i].seconds += seconds;
+            return;
+        }
+    if (r->plan->n_stages < INFER_MAX_STAGES) {
+        infer_stage *s = &r->plan->stages[r->plan->n_stages++];
+        snprintf(s->name, sizeof s->name, "%s", name);
+        s->seconds = seconds;
+    }
+}
+
+/* What can be known to be wrong before any work is done. */
+static bl_status check_options(const infer_options *o, bl_error *err)
+{
+    const struct { const char *option, *path; } files[] = {
+        { "-o", o->out }, { "--midi", o->midi }, { "--report", o->report }, { "--picture", o->picture } };
+    audio_key key;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (files[i].path && infer_outputs_check(files[i].path, err) != BL_OK)
+            return err->code;
+        if (files[i].path && !strcmp(files[i].path, o->song))
+            return bl_fail(err, BL_EARG, "%s: %s would overwrite the song that is read", files[i].path, files[i].option);
+        for (size_t k = 0; k < i; k++)
+            if (files[i].path && files[k].path && !strcmp(files[i].path, files[k].path))
+                return bl_fail(err, BL_EARG, "%s: given for both %s and %s", files[i].path, files[k].option, files[i].option);
+    }
+    if (!audio_is_sound_name(o->out))
+        return bl_fail(err, BL_EARG, "%s: the extension says no sound format; use .wav, .flac, .ogg, .mp3 or another", o->out);
+    if (o->stems && bl_is_file(o->stems))
+        return bl_fail(err, BL_EIO, "%s: --stems expects a folder, this is a file", o->stems);
+    if (o->existing && strcmp(o->existing, "keep") != 0 && strcmp(o->existing, "drop") != 0)
+        return bl_fail(err, BL_EARG, "--existing: expected keep or drop, got \"%s\"", o->existing);
+    if (o->bpm && !(o->bpm >= 20 && o->bpm <= 400))
+        return bl_fail(err, BL_EARG, "--bpm: expected 20 to 400, got %g", o->bpm);
+    if (o->key && audio_key_parse(o->key, &key, err) != BL_OK) {
+        bl_error_prefix(err, "--key");
+        return err->code;
+    }
+    for (int i = 0; i < o->n_intervals; i++) {
+        music_interval v;
+        if (infer_parse_interval(o->intervals[i], &v, err) != BL_OK)
+            return err->code;
+    }
+    return o->instruments ? infer_check_instruments(o->instruments, err) : BL_OK;
+}
+
+/* A section that neither infer nor any shipped config knows is a slip of the pen. */
+static bl_status check_config(const bl_config *c, bl_error *err)
+{
+    char folder[BL_PATH_MAX], path[BL_PATH_MAX], **names = NULL;
+    int n = 0;
+    bl_status status = bl_find_shipped(folder, "configs", err);
+    if (status == BL_OK)
+        status = bl_list_folder(folder, &names, &n, err);
+    for (int k = 0; k < bl_config_count(c) && status == BL_OK; k++) {
+        const bl_config_entry *e = bl_config_at(c, k);
+        int known = !strcmp(e->section, "mix") || !strncmp(e->section, "mix ", 4);
+        for (int i = 0; i < n && !known; i++) {
+            if (strcmp(bl_path_extension(names[i]), "ini") != 0 || !strcmp(names[i], "mix.ini") ||
+                bl_path_join(path, folder, names[i], err) != BL_OK)
+                continue;
+            bl_config *other = bl_config_load(path, NULL);
+            known = other && bl_config_has_section(other, e->section);
+            bl_config_free(other);
+        }
+        if (!known)
+            status = bl_fail(err, BL_EARG, "%s line %d: unknown section [%s]; infer reads [mix] and [mix INSTRUMENT]",
+                             bl_config_name(c), e->line, e->section);
+    }
+    bl_names_free(names, n);
+    return status;
+}
+
+/* Command line into the plan: it outranks what the plan says. */
+static bl_status take_options(run *r, bl_error *err)
+{
+    const infer_options *o = r->o;
+    infer_plan *p = r->plan;
+    if (o->plan && infer_plan_read(o->plan, p, err) != BL_OK)
+        return err->code;
+    if (o->bpm > 0) {
+        p->tempo_bpm = o->bpm;
+        p->has |= INFER_HAS_TEMPO;
+        infer_plan_edited(p, INFER_HAS_TEMPO);
+    }
+    if (o->key) {
+        audio_key key;
+        audio_key_parse(o->key, &key, err);
+        snprintf(p->key, sizeof p->key, "%s", key.name);
+        p->has |= INFER_HAS_KEY;
+        infer_plan_edited(p, INFER_HAS_KEY);
+    }
+    if (o->genre) {
+        char name[64];
+        data_genre_normalise(o->genre, name, sizeof name);
+        if (strcmp(name, p->genre) != 0)
+            infer_plan_edited(p, INFER_HAS_GENRE);
+        snprintf(p->genre, sizeof p->genre, "%s", name);
+        p->genre_given = 1;
+        p->genre_probability = 1;
+        p->has |= INFER_HAS_GENRE;
+    }
+    if (o->existing) {
+        p->keep_existing = !strcmp(o->existing, "keep");
+        p->has |= INFER_HAS_EXISTING;
+    } else if (!(p->has & INFER_HAS_EXISTING))
+        p->keep_existing = 1;
+    if (o->seed >= 0)
+        p->seed = o->seed;
+    else if (!(p->has & INFER_HAS_SEED))
+        p->seed = 1;
+    return p->has & INFER_HAS_GENRE ? infer_check_genre(p, r->model_dir, err) : BL_OK;
+}
+
+static bl_status prepare(run *r, bl_error *err)
+{
+    const infer_options *o = r->o;
+    char path[BL_PATH_MAX];
+    bl_status status = check_options(o, err);
+    if (status == BL_OK && o->model)
+        status = strlen(o->model) < BL_PATH_MAX ? BL_OK : bl_fail(err, BL_EARG, "--model: path too long");
+    if (status == BL_OK) {
+        if (o->model)
+            strcpy(r->model_dir, o->model);
+        else
+            status = infer_default_models(r->model_dir, err);
+    }
+    if (status == BL_OK && o->config) {
+        r->config = bl_config_load(o->config, err);
+        status = r->config ? check_config(r->config, err) : err->code;
+    }
+    if (status == BL_OK)
+        status = take_options(r, err);
+    if (status == BL_OK)
+        status = infer_analyzer_read(o->song, &r->song, r->plan, err);
+    if (status == BL_OK)
+        status = take_intervals(r, err);
+    if (status == BL_OK && (status = infer_model_path(path, r->model_dir, "wavegan.h5", err)) == BL_OK)
+        status = (r->generator = infer_tone_generator_load(path, err)) ? BL_OK : err->code;
+    if (status == BL_OK && (status = infer_model_path(path, r->model_dir, "bilstm.h5", err)) == BL_OK)
+        status = (r->temporal = infer_temporal_analyzer_load(path, err)) ? BL_OK : err->code;
+    return stage(r, "read", status, err);
+}
+
+/* The features of the song that the synthesizer hears with every tone. */
+static bl_status song_context(run *r, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    const int n = infer_tone_generator_context(r->generator);
+    if (!n)
+        return BL_OK;
+    if (infer_model_path(path, r->model_dir, "autoencoder.h5", err) != BL_OK)
+        return err->code;
+    blocks_feature_extractor *fx = blocks_feature_extractor_load(path, err);
+    if (!fx)
+        return err->code;
+    bl_status status = BL_OK;
+    if (fx->dim != n)
+        status = bl_fail(err, BL_ESHAPE, "%s has %d latents, and the synthesizer of %s was trained with %d; train them together",
+                         path, fx->dim, r->model_dir, n);
+    else if (!(r->context = calloc((size_t)n, sizeof *r->context)))
+        status = bl_fail(err, BL_ENOMEM, "no memory");
+    else
+        status = blocks_feature_extractor_context(fx, r->song.mono, r->song.n_lead, r->song.lead_rate, r->context, err);
+    blocks_feature_extractor_free(fx);
+    return status;
+}
+
+static bl_status hear(run *r, bl_error *err)
+{
+    infer_plan *p = r->plan;
+    char style[64];
+    if (stage(r, "separate", infer_analyzer_part(&r->song, p, err), err) != BL_OK ||
+        stage(r, "listen", infer_analyzer_listen(&r->song, p, err), err) != BL_OK)
+        return err->code;
+    bl_status status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
+    if (status == BL_OK)
+        status = infer_check_genre(p, r->model_dir, err);
+    if (status == BL_OK)
+        status = song_context(r, err);
+    if (stage(r, "features", status, err) != BL_OK)
+        return err->code;
+    const infer_band_request request = { r->o->instruments, r->o->force, r->model_dir };
+    if (stage(r, "validate", infer_validate(p, &r->song, &request, r->generator, err), err) != BL_OK)
+        return err->code;
+    status = infer_arranger_style(p->genre, style, err);
+    if (status == BL_OK)
+        status = infer_analyzer_chords(&r->song, p, style, err);
+    if (status == BL_OK)
+        status = infer_arranger_run(p, err);
+    if (stage(r, "arrange", status, err) != BL_OK)
+        return err->code;
+    return stage(r, "tracks", infer_analyzer_tracks(&r->song, p, r->model_dir, err), err);
+}
+
+/* One stem to its file, under DESIGN's name: blanks become '_'. */
+static bl_status write_stem(run *r, const char *name, const audio_clip *stem, bl_error *err)
+{
+    char file[96], path[BL_PATH_MAX];
+    if (!r->o->stems)
+        return BL_OK;
+    snprintf(file, sizeof file, "%.80s.wav", name);
+    for (char *c = file; *c; c++)
+        if (*c == ' ' || *c == '/')
+            *c = '_';
+    if (bl_path_join(path, r->o->stems, file, err) != BL_OK)
+        return err->code;
+    return infer_outputs_audio(&r->outputs, path, stem, err);
+}
+
+static bl_status keep_stems(run *r, bl_error *err)
+{
+    bl_status status = BL_OK;
+    if (r->o->stems)
+        status = infer_outputs_folder(&r->outputs, r->o->stems, err);
+    for (int i = 0; i < r->song.n_kept && status == BL_OK; i++) {
+        status = infer_mixer_keep(r->mixer, &r->song.kept[i].audio, err);
+        if (status == BL_OK)
+            status = write_stem(r, r->song.kept[i].name, &r->song.kept[i].audio, err);
+        audio_clip_free(&r->song.kept[i].audio);
+    }
+    return status;
+}
+
+/* Tones, repair and mixing of one instrument. */
+static bl_status add_instrument(run *r, const music_track *track, infer_chain_seconds *chain, double *tones_s, double *mix_s,
+                                bl_error *err)
+{
+    const int rate = infer_tone_generator_rate(r->generator);
+    const int64_t n = (int64_t)ceil(r->plan->duration_s * rate);
+    const uint64_t words[2] = { r->song.hash, (uint64_t)r->plan->seed };
+    const infer_tones in = { .track = track, .genre = r->plan->genre, .context = r->context,
+                             .seed = bl_hash(0, words, sizeof words), .quiet = r->o->quiet };
+    audio_clip stem = { 0 };
+    double at = bl_seconds();
+    float *mono = calloc((size_t)n, sizeof *mono);
+    bl_status status = mono ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the stem of %s", track->name);
+
+    if (status == BL_OK)
+        status = infer_tone_generator_run(r->generator, &in, mono, n, NULL, err);
+    *tones_s += bl_seconds() - at;
+    if (status == BL_OK && r->temporal)
+        status = infer_temporal_analyzer_chain(r->temporal, track->name, mono, n, rate, chain, err);
+    at = bl_seconds();
+    if (status == BL_OK)
+        status = infer_mixer_add(r->mixer, track->name, mono, n, rate, &stem, err);
+    free(mono);
+    if (status == BL_OK)
+        status = write_stem(r, track->name, &stem, err);
+    audio_clip_free(&stem);
+    *mix_s += bl_seconds() - at;
+    return status;
+}
+
+static bl_status sound(run *r, bl_error *err)
+{
+    infer_plan *p = r->plan;
+    infer_chain_seconds chain = { 0 };
+    double tones_s = 0, mix_s = 0, at = bl_seconds();
+    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, r->song.kept[0].audio.n_samples, p->genre, r->config,
+                                         r->o->dry, p->intervals, p->n_intervals };
+    audio_loudness loud = { 0 };
+    bl_status status = (r->mixer = infer_mixer_new(&mixing, err)) ? keep_stems(r, err) : err->code;
+    mix_s += bl_seconds() - at;
+    for (int i = 0; i < p->score.n_tracks && status == BL_OK; i++) {
+        if (!p->score.tracks[i].n_notes && !r->o->quiet)
+            fprintf(stderr, "%s has nothing to play here\n", p->score.tracks[i].name);
+        if (p->score.tracks[i].n_notes)
+            status = add_instrument(r, &p->score.tracks[i], &chain, &tones_s, &mix_s, err);
+        if (status == BL_OK && bl_interrupted())
+            status = bl_fail(err, BL_ESTOP, "interrupted; nothing was written");
+    }
+    at = bl_seconds();
+    if (status == BL_OK)
+        status = infer_mixer_finish(r->mixer, &r->mix, NULL, &loud, &p->vocal_lufs, err);
+    mix_s += bl_seconds() - at;
+    if (status != BL_OK)
+        return status;
+    p->mix_lufs = loud.integrated_lufs;
+    p->true_peak_dbtp = loud.true_peak_dbtp;
+    add_seconds(r, "tones", tones_s);
+    add_seconds(r, "spectrogram", chain.spectrogram);
+    add_seconds(r, "temporal", chain.temporal);
+    add_seconds(r, "audio", chain.audio);
+    add_seconds(r, "mix", mix_s);
+    if (!r->o->quiet)
+        fprintf(stderr, "%-12s %6.2f s\n%-12s %6.2f s\n%-12s %6.2f s\n", "tones", tones_s, "temporal",
+                chain.spectrogram + chain.temporal + chain.audio, "mix", mix_s);
+    r->stage_s = bl_seconds();
+    return BL_OK;
+}
+
+static bl_status draw(run *r, bl_error *err)
+{
+    double *line_s = NULL, *line_hz = NULL;
+    int64_t n = 0;
+    const infer_plan *p = r->plan;
+    audio_panel panel = { .clip = &r->mix, .title = bl_path_name(r->o->out), .mark_s = p->downbeats_s, .n_marks = p->n_downbeats };
+    const char *temporary = infer_outputs_add(&r->outputs, r->o->picture, err);
+    bl_status status = temporary ? BL_OK : err->code;
+
+    line_s = malloc(((size_t)p->n_melody * 3 + 1) * sizeof *line_s);
+    line_hz = malloc(((size_t)p->n_melody * 3 + 1) * sizeof *line_hz);
+    if (status == BL_OK && (!line_s || !line_hz))
+        status = bl_fail(err, BL_ENOMEM, "no memory for the picture");
+    for (int i = 0; i < p->n_melody && status == BL_OK; i++) {
+        const double hz = 440 * exp2((p->melody[i].pitch - 69 + p->tuning_cents / 100) / 12);
+        line_s[n] = p->melody[i].onset_s;
+        line_hz[n++] = hz;
+        line_s[n] = p->melody[i].offset_s;
+        line_hz[n++] = hz;
+        line_s[n] = p->melody[i].offset_s;
+        line_hz[n++] = 0;
+    }
+    panel.line_s = line_s;
+    panel.line_hz = line_hz;
+    panel.n_line = n;
+    if (status == BL_OK) {
+        bl_error own = { 0 };
+        status = audio_picture_spectrograms(temporary, &panel, 1, NULL, &own);
+        if (status != BL_OK)
+            bl_fail(err, own.code, "%s: cannot draw it: %s", r->o->picture, own.msg);
+    }
+    free(line_s);
+    free(line_hz);
+    return status;
+}
+
+static bl_status write_midi(run *r, bl_error *err)
+{
+    const char *temporary = infer_outputs_add(&r->outputs, r->o->midi, err);
+    bl_error own = { 0 };
+    if (!temporary)
+        return err->code;
+    if (music_midi_write(temporary, &r->plan->score, &own) == BL_OK)
+        return BL_OK;
+    return bl_fail(err, own.code, "%s: cannot write it: %s", r->o->midi, own.msg);
+}
+
+static bl_status write_report(run *r, bl_error *err)
+{
+    const char *temporary = infer_outputs_add(&r->outputs, r->o->report, err);
+    bl_error own = { 0 };
+    if (!temporary)
+        return err->code;
+    if (infer_plan_write(temporary, r->plan, &own) == BL_OK)
+        return BL_OK;
+    return bl_fail(err, own.code, "%s: cannot write it: %s", r->o->report, own.msg);
+}
+
+static bl_status put_out(run *r, bl_error *err)
+{
+    const infer_options *o = r->o;
+    bl_status status = infer_outputs_audio(&r->outputs, o->out, &r->mix, err);
+    if (status == BL_OK && o->midi)
+        status = write_midi(r, err);
+    if (status == BL_OK && o->picture)
+        status = draw(r, err);
+    if ((status = stage(r, "write", status, err)) != BL_OK)
+        return status;
+    r->plan->seconds = bl_seconds() - r->start_s;
+    r->plan->peak_rss_mb = bl_peak_rss_mb();
+    if (o->report)
+        status = write_report(r, err);
+    return status == BL_OK ? infer_outputs_commit(&r->outputs, err) : status;
+}
+
+bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_error *err)
+{
+    run *r = calloc(1, sizeof *r);
+    infer_plan *p = plan ? plan : calloc(1, sizeof *p);
+    bl_error own = { 0 };
+    bl_status status = r && p ? BL_OK : bl_fail(&own, BL_ENOMEM, "no memory");
+
+    if (plan)
+        memset(plan, 0, sizeof *plan);
+    if (status == BL_OK) {
+        r->o = options;
+        r->plan = p;
+        r->start_s = r->stage_s = bl_seconds();
+        if (options->threads > 0)
+            omp_set_num_threads(options->threads);
+        status = prepare(r, &own);
+        if (status == BL_OK)
+            status = hear(r, &own);
+        if (status == BL_OK)
+            status = sound(r, &own);
+        if (status == BL_OK)
+            status = put_out(r, &own);
+        infer_outputs_abort(&r->outputs);
+        infer_song_free(&r->song);
+        infer_tone_generator_free(r->generator);
+        infer_temporal_analyzer_free(r->temporal);
+        infer_mixer_free(r->mixer);
+        bl_config_free(r->config);
+        audio_clip_free(&r->mix);
+        free(r->context);
+    }
+    free(r);
+    if (status != BL_OK && p)
+        infer_plan_free(p);
+    if (!plan && p) {
+        infer_plan_free(p);
+        free(p);
+    }
+    return status == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
+}

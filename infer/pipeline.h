@@ -1,0 +1,41 @@
+/* The whole chain: a recording becomes a song with a band. What bin/infer does, as a function.
+ *
+ *     read -> separate -> listen -> genre -> validate -> chords, arrange -> tracks -> tones -> spectrogram,
+ *     temporal, audio (per stem) -> mix -> write
+ *
+ * Each stage is one file of infer/; this one runs them in order, takes their times and keeps stdout and stderr. All files
+ * appear together at the end, or none.
+ *
+ * Errors   BL_EARG for options that cannot be, else what the stages say; BL_ESTOP when interrupted.
+ * Memory   Borrows the options. *plan (zeroed before) receives the report; release with infer_plan_free; it may be NULL.
+ * Cost     60 s of song with three instruments: about 30 s on two cores; 400 MB.
+ * Tested   tests/infer/test_pipeline.c, tests/infer/test_programs.c
+ */
+#ifndef BL_INFER_PIPELINE_H
+#define BL_INFER_PIPELINE_H
+
+#include "infer/plan.h"
+
+typedef struct infer_options {
+    const char *song, *out;         /* files                                     */
+    const char *config, *model;     /* NULL: none; models/ beside bin/, or here  */
+    const char *genre, *instruments, *key; /* NULL: found out                    */
+    double      bpm;                /* 0: found out                              */
+    const char *const *intervals;   /* "10-20.5", "1:05-1:20", "30-" (to the end) */
+    int         n_intervals;
+    const char *existing;           /* "keep", "drop"; NULL: keep                */
+    const char *stems, *midi, *report, *plan, *picture; /* NULL: not wanted      */
+    int64_t     seed;               /* -1: the plan's, else 1                    */
+    int         threads;            /* 0: all                                    */
+    int         dry, force, quiet;
+} infer_options;
+
+bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_error *err);
+
+/* "10-20.5", "1:05-1:20", "-12", "30-": BL_EARG with what came. An open end is HUGE_VAL. */
+bl_status infer_parse_interval(const char *text, music_interval *out, bl_error *err);
+
+/* Where models lie when nobody says: models beside the program's folder, else ./models. */
+bl_status infer_default_models(char *out, bl_error *err);
+
+#endif
