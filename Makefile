@@ -22,6 +22,11 @@ ifeq ($(OPT_$(BUILD)),)
 $(error BUILD=$(BUILD) is not one of release debug f64 asan)
 endif
 
+# As many jobs as there are processors, unless the command line says otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 PACKAGES := sndfile samplerate libebur128 hdf5 libpng jansson fluidsynth inih fftw3f fftw3
 comma    := ,
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -120,6 +125,9 @@ demo: all
 
 packages:
 	$(Q)tools/setup.sh packages
+
+lint:
+	$(Q)tools/lint.sh
 
 clean:
 	rm -rf $(O) bin

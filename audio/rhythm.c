@@ -17,37 +17,44 @@ static const double PIECE_S = 240; /* back pointers are held for so long a piece
 
 /* Tempo before anything is heard: log-normal, and weighed by the number of events, because every event
  * carries the same small leaning towards fast or slow grids that this corrects. */
-static const double PRIOR_BPM = 88, PRIOR_OCTAVES = 0.60, PRIOR_PER_EVENT = 0.12;
+#ifndef PBF
+#define PBF 112
+#define PPE 0.12
+#define WC 12
+#endif
+static const double PRIOR_BPM_NOTES = 88, PRIOR_BPM_FLUX = PBF, PRIOR_OCTAVES = 0.60, PRIOR_PER_EVENT = PPE;
 /* A change of the period at a beat: the first step of 5 ms is nearly free, since true periods lie between. */
 static const double STEP_COST = 0.7, CHANGE_COST = 100;
-enum { MAX_CHANGE = 4 };
+enum { MAX_CHANGE = 4, FLUX_SOURCES = 2 * AUDIO_FLUX_BANDS };
 
 static const double NOTE_SIGMA_S = 0.030, FLUX_SIGMA_S = 0.016;
 static const double STRAY_NOTE = 0.05, STRAY_FLUX = 0.08;
 static const double FLUX_SCALE = 0.5;
+static const double FLUX_LATE_S = 0.008; /* the flux peaks so long after an attack begins, on average */
+static const double STRONG = 0.35;
 /* Log odds against 3/4. */
-static const double WALTZ_COST = 12;
+static const double WALTZ_COST = WC;
 
 typedef struct event {
     double time_s, weight;
-    int    source;     /* 0 sung note, else 1 + flux band          */
+    int    source;     /* 0 sung note, else 1 + 2 * flux band + strong */
     double interval_s; /* notes: to the next onset                 */
 } event;
 
 typedef struct meter {
     int          beats;
-    const short *onset, (*melody)[RHYTHM_SPANS], *band[AUDIO_FLUX_BANDS];
+    const short *onset, (*melody)[RHYTHM_SPANS], (*flux)[16], (*flux_short)[12];
 } meter;
 
-static const meter METER_4 = { 4, onset_44, melody_44, { low_44, mid_44, mid_44, high_44 } };
-static const meter METER_3 = { 3, onset_34, melody_34, { low_34, mid_34, mid_34, high_34 } };
+static const meter METER_4 = { 4, onset_44, melody_44, flux_44, NULL };
+static const meter METER_3 = { 3, onset_34, melody_34, NULL, flux_34 };
 
 typedef struct pointer {
     const meter *meter;
     int     shortest, n_periods;     /* periods shortest .. shortest + n_periods - 1, in frames */
     int64_t *ring;                   /* [n_periods] where each period's ring begins             */
     float  *score;                   /* all rings                                               */
-    float  *flux[AUDIO_FLUX_BANDS];  /* flux_score of every place, laid out as score            */
+    float  *flux[FLUX_SOURCES];      /* flux_score of every place, laid out as score            */
     float  *arriving;                /* [n_periods]                                             */
     signed char *back;               /* [piece frames, beats, n_periods] change of period       */
     int64_t piece_frames, n_scores;
@@ -90,7 +97,7 @@ static int64_t flux_events(const audio_flux *flux, int band, double weight, even
         if (!peak)
             continue;
         scratch[n] = x[t];
-        out[n++] = (event){ (double)t * flux->hop_s, (double)x[t], 1 + band, 0 };
+        out[n++] = (event){ fmax(0, (double)t * flux->hop_s - FLUX_LATE_S), (double)x[t], 1 + 2 * band, 0 };
     }
     if (!n)
         return 0;
@@ -102,6 +109,7 @@ static int64_t flux_events(const audio_flux *flux, int band, double weight, even
         if (share < 0.15)
             continue;
         out[kept] = out[i];
+        out[kept].source += share * share > STRONG;
         out[kept++].weight = weight * share * share;
     }
     return kept;
@@ -158,9 +166,9 @@ static double note_score(double by_sixteenth, double delta_s)
 }
 
 /* Log likelihood ratio of a peak of the flux against a peak anywhere. */
-static double flux_score(const meter *m, int band, int g, double delta_s, double period_s)
+static double flux_score(const meter *m, int source, int g, double delta_s, double period_s)
 {
-    const double rate = 4.0 * m->beats * m->band[band][g] / 1000;
+    const double rate = 4.0 * m->beats * (m->flux ? m->flux[source][g] : m->flux_short[source][g]) / 1000;
     const double bell = exp(-delta_s * delta_s / (2 * FLUX_SIGMA_S * FLUX_SIGMA_S)) / (FLUX_SIGMA_S * sqrt(2 * acos(-1.0)));
     return log((1 - STRAY_FLUX) * rate * period_s / 4 * bell + STRAY_FLUX);
 }
@@ -177,13 +185,27 @@ static int nearest_sixteenth(int64_t j, int64_t period, double *delta_s)
 
 static void pointer_free(pointer *p)
 {
-    for (int b = 0; b < AUDIO_FLUX_BANDS; b++)
+    for (int b = 0; b < FLUX_SOURCES; b++)
         free(p->flux[b]);
     free(p->ring), free(p->score), free(p->arriving), free(p->back);
 }
 
-static bl_status pointer_init(pointer *p, const meter *m, int64_t n_frames, int64_t n_events, bl_error *err)
+/* What tempo is likely, and how much that counts: by the weight of notes and of flux. */
+static void tempo_prior(const event *events, int64_t n_events, double *bpm, double *weight)
 {
+    double notes = 0, flux = 0;
+    for (int64_t i = 0; i < n_events; i++)
+        *(events[i].source ? &flux : &notes) += events[i].weight;
+    const double share = notes + flux > 0 ? notes / (notes + flux) : 0;
+    *bpm = exp(share * log(PRIOR_BPM_NOTES) + (1 - share) * log(PRIOR_BPM_FLUX));
+    *weight = 1 + PRIOR_PER_EVENT * (notes + flux);
+}
+
+static bl_status pointer_init(pointer *p, const meter *m, int64_t n_frames, const event *events, int64_t n_events,
+                              bl_error *err)
+{
+    double prior_bpm, prior_weight;
+    tempo_prior(events, n_events, &prior_bpm, &prior_weight);
     memset(p, 0, sizeof *p);
     p->meter = m;
     p->shortest = (int)ceil(60 / BPM_MAX / HOP_S);
@@ -199,18 +221,18 @@ static bl_status pointer_init(pointer *p, const meter *m, int64_t n_frames, int6
     }
     p->score = malloc(sizeof(float) * (size_t)(p->n_scores + 1));
     int ready = p->ring && p->arriving && p->back && p->score;
-    for (int b = 0; b < AUDIO_FLUX_BANDS; b++)
+    for (int b = 0; b < FLUX_SOURCES; b++)
         ready = (p->flux[b] = malloc(sizeof(float) * (size_t)(p->n_scores + 1))) != NULL && ready;
     if (!ready)
         return bl_fail(err, BL_ENOMEM, "rhythm: no memory");
     for (int i = 0; i < p->n_periods; i++) {
-        const double bpm = 60 / ((p->shortest + i) * HOP_S), octaves = log2(bpm / PRIOR_BPM) / PRIOR_OCTAVES;
-        const double prior = -0.5 * octaves * octaves * (1 + PRIOR_PER_EVENT * (double)n_events);
+        const double bpm = 60 / ((p->shortest + i) * HOP_S), octaves = log2(bpm / prior_bpm) / PRIOR_OCTAVES;
+        const double prior = -0.5 * octaves * octaves * prior_weight;
         for (int64_t j = 0; j < (int64_t)m->beats * (p->shortest + i); j++) {
             double    delta_s;
             const int g = nearest_sixteenth(j, p->shortest + i, &delta_s) % (4 * m->beats);
             p->score[p->ring[i] + j] = (float)(prior - log((double)m->beats * (p->shortest + i)));
-            for (int b = 0; b < AUDIO_FLUX_BANDS; b++)
+            for (int b = 0; b < FLUX_SOURCES; b++)
                 p->flux[b][p->ring[i] + j] = (float)flux_score(m, b, g, delta_s, (p->shortest + i) * HOP_S);
         }
     }
@@ -316,7 +338,7 @@ static bl_status run_pointer(const meter *m, const event *events, int64_t n_even
                              int64_t *n_beats, double *score, bl_error *err)
 {
     pointer   p;
-    bl_status status = pointer_init(&p, m, n_frames, n_events, err);
+    bl_status status = pointer_init(&p, m, n_frames, events, n_events, err);
     beat     *piece = NULL;
 
     *n_beats = 0, *score = 0;

@@ -1,8 +1,7 @@
 /* Where melodies begin notes and how long until the next one: minus 100 times the natural logarithm of
  * P(next onset after k sixteenths | this onset at sixteenth g of the bar), k = 1 .. 16, then "longer".
  * 4/4: counted over the melodies of about 750 songs of POP909 (MIT licence); 3/4: over 45 waltzes of the
- * Nottingham corpus; rows with few counts are drawn towards the mean row. Drum tables: share of hits by
- * sixteenth, in thousandths, over the 4/4 beats of the Groove MIDI set (CC BY 4.0). */
+ * Nottingham corpus; rows with few counts are drawn towards the mean row. */
 #ifndef BL_AUDIO_RHYTHM_TABLES_H
 #define BL_AUDIO_RHYTHM_TABLES_H
 
@@ -46,12 +45,28 @@ static const short melody_34[12][RHYTHM_SPANS] = {
 static const short onset_44[16] = { 140, 17, 90, 38, 97, 17, 96, 36, 107, 14, 72, 29, 92, 18, 97, 38 };
 static const short onset_34[12] = { 352, 4, 20, 4, 152, 3, 76, 3, 300, 4, 76, 4 };
 
-/* Kick and bass; snare, chords and voices; cymbals. */
-static const short low_44[16] = { 271, 12, 53, 42, 66, 17, 57, 35, 127, 18, 80, 39, 77, 19, 49, 29 };
-static const short mid_44[16] = { 110, 25, 60, 35, 150, 25, 60, 35, 100, 30, 60, 35, 140, 30, 65, 40 };
-static const short high_44[16] = { 120, 17, 72, 29, 150, 20, 77, 30, 105, 25, 77, 28, 145, 22, 72, 30 };
-static const short low_34[12] = { 480, 15, 45, 15, 120, 15, 45, 15, 140, 15, 60, 35 };
-static const short mid_34[12] = { 180, 25, 60, 25, 210, 25, 60, 25, 220, 25, 70, 35 };
-static const short high_34[12] = { 150, 20, 80, 20, 210, 20, 85, 20, 215, 20, 85, 25 };
+/* Peaks of the flux by band (flux.h: low, mid, high, air), weak ones and strong ones, thousandths: counted over
+ * renderings of about 90 songs of the Freedoom, Groove and POP909 sets and of 20 waltzes (3/4: half filled from
+ * the 4/4 beats). */
+static const short flux_44[8][16] = {
+    { 55, 37, 78, 46, 96, 40, 71, 51, 70, 44, 71, 47, 98, 53, 80, 62 },
+    { 232, 16, 52, 34, 80, 21, 67, 37, 115, 25, 69, 30, 102, 20, 72, 28 },
+    { 60, 41, 100, 59, 68, 46, 80, 58, 69, 55, 81, 52, 62, 45, 73, 53 },
+    { 141, 18, 57, 28, 137, 19, 78, 29, 100, 20, 66, 33, 137, 25, 76, 36 },
+    { 69, 28, 91, 54, 61, 40, 82, 68, 84, 47, 91, 53, 54, 42, 82, 54 },
+    { 142, 12, 69, 26, 147, 15, 82, 25, 101, 17, 68, 31, 140, 19, 79, 27 },
+    { 65, 34, 76, 41, 79, 49, 82, 54, 81, 49, 80, 44, 68, 52, 88, 57 },
+    { 142, 14, 71, 31, 144, 13, 84, 21, 111, 13, 71, 30, 142, 15, 75, 23 },
+};
+static const short flux_34[8][12] = {
+    { 66, 85, 76, 47, 138, 115, 100, 58, 93, 74, 84, 64 },
+    { 295, 72, 132, 115, 92, 34, 48, 22, 91, 22, 53, 24 },
+    { 63, 96, 123, 109, 118, 81, 92, 73, 63, 55, 70, 59 },
+    { 324, 15, 45, 23, 113, 16, 79, 22, 233, 17, 90, 23 },
+    { 100, 51, 134, 49, 164, 52, 88, 78, 82, 52, 104, 46 },
+    { 320, 8, 52, 21, 140, 12, 83, 15, 230, 14, 85, 20 },
+    { 77, 26, 73, 32, 224, 34, 128, 37, 152, 33, 148, 35 },
+    { 391, 10, 48, 21, 129, 8, 76, 13, 215, 8, 64, 16 },
+};
 
 #endif

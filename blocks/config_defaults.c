@@ -77,7 +77,7 @@ const char *const blocks_config_sections[] = {
     "features", "encoder", "decoder", "autoencoder",                                 /* train_autoencoder       */
     "segmenter", "tone_detector",                                                    /* programs of these names */
     "classifier", "classifier_training",                                             /* train_classifier        */
-    "bilstm", "bilstm_training",                                                     /* train_bilstm            */
+    "bilstm", "temporal",                                                            /* train_bilstm            */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,
 };

@@ -437,6 +437,20 @@ static nn_node *amplitude_of(nn_tape *t, nn_node *x, double shift, double gain)
     return nn_affine(t, nn_exp(t, nn_affine(t, log_sigmoid, ln10, 0)), 2 * gain, 1e-7 * gain);
 }
 
+/* Takes the slow drift out of every sub-band: a constant there is a tone at the band's edge, heard in silence. Subtracts
+ * the mean over 129 samples, a notch of a few hertz. */
+static nn_node *without_drift(nn_tape *t, nn_node *bands)
+{
+    enum { TAPS = 129 };
+    if (t->err.code)
+        return NULL;
+    const nn_shape shape = bands->shape, rows = { 3, { shape.dim[0] * shape.dim[1], 1, shape.dim[2] } };
+    nn_node *box = nn_full(t, (nn_shape){ 3, { 1, 1, TAPS } }, 1.0 / TAPS);
+    nn_node *mean = nn_conv1d(t, nn_reshape(t, bands, rows), box, NULL,
+                              (nn_conv1d_opt){ .pad_left = TAPS / 2, .pad_right = TAPS / 2 });
+    return t->err.code ? NULL : nn_sub(t, bands, nn_reshape(t, mean, shape));
+}
+
 nn_node *blocks_synthesizer_forward(blocks_synthesizer *s, nn_tape *t, nn_node *conditions, nn_node *z, nn_node *f0_hz,
                                     nn_node *noise_offset, nn_node **excitation)
 {
@@ -466,7 +480,7 @@ nn_node *blocks_synthesizer_forward(blocks_synthesizer *s, nn_tape *t, nn_node *
     nn_node *bands[2] = { nn_pqmf_analysis(s->pqmf, t, tone ? nn_detach(t, tone) : NULL),
                           nn_pqmf_analysis(s->pqmf, t, hiss ? nn_detach(t, hiss) : NULL) };
     nn_node *in[3] = { nn_slice(t, out[0], 2, W, W + J), nn_slice(t, z, 2, W, W + J), nn_concat(t, 1, 2, bands) };
-    nn_node *added = nn_network_run(s->generator, t, in, NULL);
+    nn_node *added = without_drift(t, nn_network_run(s->generator, t, in, NULL));
     return nn_add(t, sum, nn_pqmf_synthesis(s->pqmf, t, added));
 }
 

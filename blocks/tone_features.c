@@ -20,7 +20,7 @@ enum {
     MAX_FRAMES = MAX_SAMPLES / HOP + 1
 };
 
-static const double hop_s = (double)HOP / BLOCKS_TONE_RATE;
+static const double hop_s = (double)HOP / BLOCKS_TONE_RATE, pi = 3.14159265358979323846;
 
 static const char *const time_names[] = {
     "attack_s", "decay_db_per_s", "temporal_centroid", "temporal_centroid_s", "sounding_s", "level_50ms", "level_100ms",
@@ -164,8 +164,8 @@ static void oscillation(const double *v, int64_t n, double *rate_hz, double *amp
     for (double rate = 3; rate <= 9.01; rate += 0.25) {
         double re = 0, im = 0, total = 0;
         for (int64_t t = 0; t < n; t++) {
-            const double w = 0.5 - 0.5 * cos(2 * M_PI * ((double)t + 0.5) / (double)n);
-            const double u = w * (v[t] - mean - m * (double)t), phase = 2 * M_PI * rate * hop_s * (double)t;
+            const double w = 0.5 - 0.5 * cos(2 * pi * ((double)t + 0.5) / (double)n);
+            const double u = w * (v[t] - mean - m * (double)t), phase = 2 * pi * rate * hop_s * (double)t;
             re += u * cos(phase);
             im += u * sin(phase);
             total += w;
@@ -213,7 +213,7 @@ static void measure_mfcc(const audio_features *f, const span *s, float *out)
     const int64_t T = f->n_frames;
     float *deviation = out + BLOCKS_TONE_MFCC - 1, *change = deviation + BLOCKS_TONE_MFCC,
           *attack = change + BLOCKS_TONE_MFCC;
-    float delta[MAX_FRAMES + 1];
+    float delta[MAX_FRAMES + 1] = { 0 };
     unsigned char used[MAX_FRAMES + 1];
 
     for (int c = 0; c < BLOCKS_TONE_MFCC; c++) {
@@ -242,7 +242,7 @@ static void measure_time(const audio_features *f, const span *s, const float *x,
     static const int after[] = { 5, 10, 20, 40, 80 };
     double energy = 0, moment = 0, early = 0, tremolo_hz, tremolo_db, dev, mean, strongest = 0, second = 0, square = 0;
     double decay[MAX_FRAMES + 1];
-    float level[MAX_FRAMES + 1];
+    float level[MAX_FRAMES + 1] = { 0 };
     int64_t n_decay = 0, n_attacks = 0, reached = s->onset, first = s->onset, strongest_at = 0;
 
     while (reached < s->peak && s->level_db[reached] < -1)
@@ -368,7 +368,7 @@ static void long_spectrum(blocks_tone_analyser *a, const span *s, int64_t n)
     length = length > LONG_WINDOW ? LONG_WINDOW : length;
     memset(a->wave, 0, sizeof a->wave);
     for (int64_t i = 0; i < length; i++)
-        a->wave[i] = a->x[start + i] * (float)(0.5 - 0.5 * cos(2 * M_PI * ((double)i + 0.5) / (double)length));
+        a->wave[i] = a->x[start + i] * (float)(0.5 - 0.5 * cos(2 * pi * ((double)i + 0.5) / (double)length));
     bl_fft_forward(a->fft, a->wave, a->spectrum);
     for (int k = 0; k <= LONG_FFT / 2; k++)
         a->magnitude[k] = sqrtf(a->spectrum[2 * k] * a->spectrum[2 * k] + a->spectrum[2 * k + 1] * a->spectrum[2 * k + 1]);
@@ -465,7 +465,7 @@ static double octave(double hz)
 static void measure_spectrum(const audio_features *f, const span *s, float *out)
 {
     const int64_t T = f->n_frames;
-    float v[MAX_FRAMES + 1];
+    float v[MAX_FRAMES + 1] = { 0 };
     double mean, dev, flux = 0;
     int64_t n_flux = 0;
 

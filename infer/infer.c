@@ -1,3 +1,4 @@
+#include "audio/key.h"
 #include "base/cli.h"
 #include "base/progress.h"
 #include "infer/pipeline.h"
@@ -40,6 +41,28 @@ static void print_summary(const infer_options *o, const infer_plan *p)
     printf("%.1f s for %.1f s of music\n", p->seconds, p->duration_s);
 }
 
+/* Wrong usage, as against wishes that cannot be fulfilled. */
+static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
+{
+    music_interval interval;
+    audio_key key;
+    if (!o->out)
+        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes");
+    if (o->seed < -1)
+        return bl_fail(err, BL_EARG, "--seed: expected 0 or more, got %lld", (long long)o->seed);
+    if (threads < 0 || threads > 1024)
+        return bl_fail(err, BL_EARG, "--threads: expected 1 to 1024, got %lld", (long long)threads);
+    if (o->existing && strcmp(o->existing, "keep") != 0 && strcmp(o->existing, "drop") != 0)
+        return bl_fail(err, BL_EARG, "--existing: expected keep or drop, got \"%s\"", o->existing);
+    if (o->bpm != 0 && !(o->bpm >= 20 && o->bpm <= 400))
+        return bl_fail(err, BL_EARG, "--bpm: expected 20 to 400, got %g", o->bpm);
+    if (o->key && audio_key_parse(o->key, &key, err) != BL_OK)
+        bl_error_prefix(err, "--key");
+    for (int i = 0; i < o->n_intervals && err->code == BL_OK; i++)
+        infer_parse_interval(o->intervals[i], &interval, err);
+    return err->code;
+}
+
 int main(int argc, char **argv)
 {
     infer_options o = { .seed = -1 };
@@ -73,28 +96,14 @@ int main(int argc, char **argv)
     const int rc = bl_cli_parse(&program, options, argc, argv, &o.song, &n);
     if (rc >= 0)
         return rc;
-    if (!o.out) {
-        fprintf(stderr, "infer: -o FILE is missing: where the song goes; see infer --help\n");
-        return 2;
-    }
-    if (seed < -1 || threads < 0 || threads > 1024) {
-        fprintf(stderr, "infer: --%s: expected %s, got %lld; see infer --help\n", threads ? "threads" : "seed",
-                threads ? "1 to 1024" : "0 or more", (long long)(threads ? threads : seed));
-        return 2;
-    }
-    if (o.existing && strcmp(o.existing, "keep") != 0 && strcmp(o.existing, "drop") != 0) {
-        fprintf(stderr, "infer: --existing: expected keep or drop, got \"%s\"; see infer --help\n", o.existing);
-        return 2;
-    }
-    for (int i = 0; i < intervals.n; i++)
-        if (infer_parse_interval(intervals.item[i], &(music_interval){ 0 }, &err) != BL_OK) {
-            fprintf(stderr, "infer: %s; see infer --help\n", err.msg);
-            return 2;
-        }
     o.intervals = intervals.item;
     o.n_intervals = intervals.n;
     o.seed = seed;
     o.threads = (int)threads;
+    if (check(&o, threads, &err) != BL_OK) {
+        fprintf(stderr, "infer: %s; see infer --help\n", err.msg);
+        return 2;
+    }
     bl_catch_interrupt();
     if (infer_pipeline_run(&o, &plan, &err) != BL_OK)
         return bl_cli_fail(&program, &err);

@@ -164,7 +164,6 @@ static bl_status check_options(const infer_options *o, bl_error *err)
 {
     const struct { const char *option, *path; } files[] = {
         { "-o", o->out }, { "--midi", o->midi }, { "--report", o->report }, { "--picture", o->picture } };
-    audio_key key;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (files[i].path && infer_outputs_check(files[i].path, err) != BL_OK)
             return err->code;
@@ -178,19 +177,6 @@ static bl_status check_options(const infer_options *o, bl_error *err)
         return bl_fail(err, BL_EARG, "%s: the extension says no sound format; use .wav, .flac, .ogg, .mp3 or another", o->out);
     if (o->stems && bl_is_file(o->stems))
         return bl_fail(err, BL_EIO, "%s: --stems expects a folder, this is a file", o->stems);
-    if (o->existing && strcmp(o->existing, "keep") != 0 && strcmp(o->existing, "drop") != 0)
-        return bl_fail(err, BL_EARG, "--existing: expected keep or drop, got \"%s\"", o->existing);
-    if (o->bpm && !(o->bpm >= 20 && o->bpm <= 400))
-        return bl_fail(err, BL_EARG, "--bpm: expected 20 to 400, got %g", o->bpm);
-    if (o->key && audio_key_parse(o->key, &key, err) != BL_OK) {
-        bl_error_prefix(err, "--key");
-        return err->code;
-    }
-    for (int i = 0; i < o->n_intervals; i++) {
-        music_interval v;
-        if (infer_parse_interval(o->intervals[i], &v, err) != BL_OK)
-            return err->code;
-    }
     return o->instruments ? infer_check_instruments(o->instruments, err) : BL_OK;
 }
 
@@ -229,21 +215,24 @@ static bl_status take_options(run *r, bl_error *err)
     if (o->plan && infer_plan_read(o->plan, p, err) != BL_OK)
         return err->code;
     if (o->bpm > 0) {
+        if (!(p->has & INFER_HAS_TEMPO) || fabs(p->tempo_bpm - o->bpm) > 1e-3)
+            infer_plan_edited(p, INFER_HAS_TEMPO);
         p->tempo_bpm = o->bpm;
         p->has |= INFER_HAS_TEMPO;
-        infer_plan_edited(p, INFER_HAS_TEMPO);
     }
     if (o->key) {
         audio_key key;
-        audio_key_parse(o->key, &key, err);
+        if (audio_key_parse(o->key, &key, err) != BL_OK)
+            return err->code;
+        if (p->has & INFER_HAS_KEY && strcmp(p->key, key.name) != 0)
+            infer_plan_edited(p, INFER_HAS_KEY);
         snprintf(p->key, sizeof p->key, "%s", key.name);
         p->has |= INFER_HAS_KEY;
-        infer_plan_edited(p, INFER_HAS_KEY);
     }
     if (o->genre) {
         char name[64];
         data_genre_normalise(o->genre, name, sizeof name);
-        if (strcmp(name, p->genre) != 0)
+        if (p->has & INFER_HAS_GENRE && strcmp(name, p->genre) != 0)
             infer_plan_edited(p, INFER_HAS_GENRE);
         snprintf(p->genre, sizeof p->genre, "%s", name);
         p->genre_given = 1;

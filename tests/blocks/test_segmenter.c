@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 enum { RATE = BLOCKS_SEGMENTER_RATE, SECONDS = 4, N = RATE * SECONDS, KINDS = 3 };
+static const double pi = 3.14159265358979323846;
 
 /* A bass line, a bright plucked melody, and noise bursts: three stems that hardly share a bin. */
 static void make_stems(float *stems, uint64_t seed)
@@ -28,9 +29,9 @@ static void make_stems(float *stems, uint64_t seed)
         for (int i = 0; i < length; i++) {
             const double t = (double)i / RATE, end = i > length - 400 ? (length - i) / 400.0 : i < 100 ? i / 100.0 : 1;
             for (int h = 1; h <= 4; h++)
-                stems[start + i] += (float)(0.15 / h * end * exp(-t) * sin(2 * M_PI * h * bass * t));
+                stems[start + i] += (float)(0.15 / h * end * exp(-t) * sin(2 * pi * h * bass * t));
             for (int h = 1; h <= 5; h++)
-                stems[N + start + i] += (float)(0.1 / h * end * exp(-4 * t) * sin(2 * M_PI * h * lead * t));
+                stems[N + start + i] += (float)(0.1 / h * end * exp(-4 * t) * sin(2 * pi * h * lead * t));
         }
         for (int beat = 0; beat < 2; beat++)
             for (int i = 0; i < RATE / 10; i++)

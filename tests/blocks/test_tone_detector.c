@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 enum { RATE = 16000, N = RATE / 2, RECORDINGS = 5, TONES = 8, KINDS = 3 };
+static const double pi = 3.14159265358979323846;
 static const char *const names[KINDS] = { "flute", "electric guitar", "drums" };
 
 /* Three kinds of sound: a steady tone with few partials, a plucked one with many, and a burst of noise. Every recording has a
@@ -25,11 +26,11 @@ static void make(float *x, int kind, int pitch, double tilt, bl_rng *rng)
         double v = 0;
         if (kind == 0) {
             for (int h = 1; h <= 3; h++)
-                v += pow(h, -2 + tilt) * sin(2 * M_PI * h * f0 * t) * (t < 0.08 ? t / 0.08 : 1);
+                v += pow(h, -2 + tilt) * sin(2 * pi * h * f0 * t) * (t < 0.08 ? t / 0.08 : 1);
             v += 0.01 * bl_rng_normal(rng);
         } else if (kind == 1) {
             for (int h = 1; h <= 14 && h * f0 < 7000; h++)
-                v += pow(h, -0.8 + tilt) * sin(2 * M_PI * h * f0 * t) * exp(-(3 + h) * t);
+                v += pow(h, -0.8 + tilt) * sin(2 * pi * h * f0 * t) * exp(-(3 + h) * t);
         } else {
             low += (0.5 + tilt / 2) * (bl_rng_normal(rng) - low);
             v = low * exp(-18 * t);
@@ -182,7 +183,7 @@ static void chords_are_told_from_melodies(void **state)
             x[i] = 0;
             for (int v = 0; v < (chord ? 3 : 1); v++)
                 for (int h = 1; h <= 5; h++)
-                    x[i] += (float)(0.05 / h * exp(-8 * t) * sin(2 * M_PI * h * 261.6 * pow(2, (v == 1 ? 4 : v == 2 ? 7 : 0) / 12.0) * t));
+                    x[i] += (float)(0.05 / h * exp(-8 * t) * sin(2 * pi * h * 261.6 * pow(2, (v == 1 ? 4 : v == 2 ? 7 : 0) / 12.0) * t));
         }
         assert_int_equal(blocks_track_from_sound(x, LENGTH, RATE, chord ? &many : &one, &err), BL_OK);
     }

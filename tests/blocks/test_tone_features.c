@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 enum { RATE = 16000, N = RATE };
+static const double pi = 3.14159265358979323846;
 
 static int at(const char *name)
 {
@@ -41,9 +42,9 @@ static void make_tone(float *x, int n, int rate, double f0, double even, double 
         double sum = 0;
         for (int h = 1; h <= 12; h++) {
             const double f = h * f0 * sqrt(1 + B * h * h);
-            const double bend = vibrato_cents / 1200 * log(2) * f / (2 * M_PI * 6) * -cos(2 * M_PI * 6 * t);
+            const double bend = vibrato_cents / 1200 * log(2) * f / (2 * pi * 6) * -cos(2 * pi * 6 * t);
             if (f < 0.45 * rate)
-                sum += (h % 2 ? 1 : even) / h * sin(2 * M_PI * (f * t + bend));
+                sum += (h % 2 ? 1 : even) / h * sin(2 * pi * (f * t + bend));
         }
         x[i] = (float)(0.3 * sum * exp(-decay_per_s * t) * (t < 0.01 ? t / 0.01 : 1));
     }

@@ -76,7 +76,7 @@ static int clean(void **state)
 {
     (void)state;
     empty(out_folder);
-    snprintf(stems_folder, sizeof stems_folder, "%s", out_path("stems"));
+    strcpy(stems_folder, out_path("stems"));
     return 0;
 }
 
