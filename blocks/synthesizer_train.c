@@ -27,7 +27,7 @@ struct blocks_synthesizer_trainer {
     int                 with_adversary;
     nn_gan_kind         gan;
     double              average_decay;
-    double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout;
+    double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout, flux_weight;
     int64_t             gan_start, total_steps;
     int                 critic_steps, batch_size, n_frames, n_resolutions, n_features;
     nn_stft_opt         resolution[MAX_RESOLUTIONS];
@@ -170,6 +170,7 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
     t->batch_size = (int)bl_config_int(c, "train", "batch_size", 16, 1, 4096, err);
     t->n_frames = (int)bl_config_int(c, "train", "segment_frames", 64, 4, 16384, err);
     t->half_life = bl_config_real(c, "train", "lr_half_life", 0, 0, 1e9, err);
+    t->flux_weight = bl_config_real(c, "train", "flux_weight", 1, 0, 100, err);
     t->context_dropout = bl_config_real(c, "train", "context_dropout", 0.5, 0, 1, err);
     const int kind = bl_config_choice(c, "gan", "kind", kinds, 1, err);
     t->with_adversary = kind > 0;
@@ -348,6 +349,16 @@ static void draw_batch(blocks_synthesizer_trainer *t)
 /* Magnitudes below this vanish in the 16-bit noise of recordings; the log must not chase them. */
 static const double MAGNITUDE_FLOOR = 2e-3;
 
+/* How restless each bin is: mean |log magnitude - that of the frame before|, [B, F, 1]. */
+static nn_node *restlessness(nn_tape *t, nn_node *log_magnitude)
+{
+    if (t->err.code)
+        return NULL;
+    const int64_t frames = log_magnitude->shape.dim[2];
+    nn_node *change = nn_sub(t, nn_slice(t, log_magnitude, 2, 1, frames), nn_slice(t, log_magnitude, 2, 0, frames - 1));
+    return nn_mean_dims(t, nn_abs(t, change), 4u);
+}
+
 static nn_node *stft_loss(blocks_synthesizer_trainer *t, nn_node *x, nn_node *y)
 {
     nn_tape *tape = t->tape;
@@ -356,9 +367,13 @@ static nn_node *stft_loss(blocks_synthesizer_trainer *t, nn_node *x, nn_node *y)
         const double eps = MAGNITUDE_FLOOR * MAGNITUDE_FLOOR * t->resolution[r].n_fft / 1024.0;
         nn_node *X = nn_stft_magnitude(tape, x, t->resolution[r], eps), *Y = nn_stft_magnitude(tape, y, t->resolution[r], eps);
         nn_node *level = nn_mean(tape, Y);
-        nn_node *log_part = nn_mean(tape, nn_abs(tape, nn_sub(tape, nn_log(tape, X), nn_log(tape, Y))));
+        nn_node *log_x = nn_log(tape, X), *log_y = nn_log(tape, Y);
+        nn_node *log_part = nn_mean(tape, nn_abs(tape, nn_sub(tape, log_x, log_y)));
         nn_node *linear = nn_div(tape, nn_mean(tape, nn_abs(tape, nn_sub(tape, X, Y))), level);
         nn_node *sum = nn_add(tape, log_part, linear);
+        if (t->flux_weight > 0)
+            sum = nn_add(tape, sum, nn_affine(tape, nn_l1_loss(tape, restlessness(tape, log_x), restlessness(tape, log_y)),
+                                              t->flux_weight, 0));
         total = total ? nn_add(tape, total, sum) : sum;
     }
     return nn_affine(tape, total, 1.0 / t->n_resolutions, 0);

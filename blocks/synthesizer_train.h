@@ -3,6 +3,8 @@
  * A step draws a batch of stretches of tones (voices equally often), lets the generator make each from its conditions,
  * and follows the gradient of
  *     stft = mean over resolutions of mean |log X - log Y| + mean |X - Y| / mean Y        X, Y magnitudes
+ *          + train.flux_weight * mean |restlessness of X - restlessness of Y|     mean |log change| per bin: noise where the
+ *            real tone stands still would hide the onsets of the notes that follow
  * and, from gan.start on, of the adversarial loss gan.kind (nn/gan.h) and feature matching, with
  * gan.critic_steps steps of the discriminator each.
  *
@@ -17,7 +19,7 @@
 #include "data/tones.h"
 #include "nn/optimizer.h"
 
-/* The distinct voices of a set of tones, most frequent first; malloc'ed. voice_of [tones->n] (may be NULL) gets the index. */
+/* The distinct voices of a set of tones, in the order of their first tones; malloc'ed. voice_of [tones->n] (may be NULL) gets the index. */
 bl_status blocks_voices_find(const data_tones *tones, blocks_voice **voices, int *n_voices, int *voice_of, bl_error *err);
 
 typedef struct blocks_synthesizer_losses {
@@ -50,7 +52,7 @@ bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_
 bl_status blocks_synthesizer_trainer_validate(blocks_synthesizer_trainer *t, int max_tones, blocks_synthesizer_score *score,
                                               bl_error *err);
 
-/* Pairs of tones, one of each voice up to n: real, generated, real, ... as one clip each at s->sample_rate. */
+/* A tone of each of the first n voices, one after the other: generated (averaged weights) and as recorded; malloc'ed. */
 bl_status blocks_synthesizer_trainer_preview(blocks_synthesizer_trainer *t, int n, float **generated, float **real_tones,
                                              int64_t *n_samples, bl_error *err);
 

@@ -192,6 +192,12 @@ static bl_status get_row(const nn_checkpoint *c, const char *name, float *out, i
     return BL_OK;
 }
 
+/* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
+static const char *averages_of(const nn_checkpoint *c)
+{
+    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
+}
+
 blocks_temporal *blocks_temporal_get(const nn_checkpoint *c, bl_error *err)
 {
     bl_error local = { 0 };
@@ -202,7 +208,7 @@ blocks_temporal *blocks_temporal_get(const nn_checkpoint *c, bl_error *err)
     bl_config *config = text && names ? bl_config_parse(text, nn_checkpoint_path(c), e) : NULL;
     blocks_temporal *t = config ? make(config, (const char *const *)names, n, 0, e) : NULL;
     if (t && (get_row(c, "bands/mean", t->mean, t->n_bands, e) != BL_OK || get_row(c, "bands/scale", t->scale, t->n_bands, e) != BL_OK ||
-              nn_params_load(t->params, c, "", e) != BL_OK)) {
+              nn_params_load(t->params, c, averages_of(c), e) != BL_OK)) {
         blocks_temporal_free(t);
         t = NULL;
     }
@@ -328,6 +334,28 @@ nn_node *blocks_temporal_forward(blocks_temporal *t, nn_tape *tape, nn_node *ban
     return nn_affine(tape, nn_softplus(tape, nn_affine(tape, y, -1, ln3)), -1, ln4);
 }
 
+/* Gains [n_bands, T] onto magnitude [F, T], between bands by interpolation. */
+static void spread(const band_map *m, const float *gain, float *magnitude, int64_t n_bins, int64_t T)
+{
+    #pragma omp parallel for schedule(static)
+    for (int64_t f = 0; f < n_bins; f++) {
+        const float *lower = gain + (int64_t)m->band[f] * T, *upper = lower + T, share = m->share[f];
+        for (int64_t j = 0; j < T; j++)
+            magnitude[f * T + j] *= (1 - share) * lower[j] + share * upper[j];
+    }
+}
+
+bl_status blocks_temporal_apply(const blocks_temporal *t, const float *gain, float *magnitude, int64_t n_bins, int64_t n_frames,
+                                int sample_rate, bl_error *err)
+{
+    band_map m = { NULL, NULL, NULL };
+    if (check(n_bins, n_frames, sample_rate, err) != BL_OK || make_map(t, n_bins, sample_rate, &m, err) != BL_OK)
+        return err ? err->code : BL_EARG;
+    spread(&m, gain, magnitude, n_bins, n_frames);
+    free_map(&m);
+    return BL_OK;
+}
+
 enum { PIECE_S = 20, OVERLAP_S = 2 };
 
 /* Gains of frames first .. first + n - 1 of bands [n_bands, T] into gain [n_bands, T]. */
@@ -384,12 +412,7 @@ bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, f
     }
     if (status != BL_OK)
         goto done;
-    #pragma omp parallel for schedule(static)
-    for (int64_t f = 0; f < n_bins; f++) {
-        const float *lower = gain + (int64_t)m.band[f] * T, *upper = lower + T, share = m.share[f];
-        for (int64_t j = 0; j < T; j++)
-            magnitude[f * T + j] *= (1 - share) * lower[j] + share * upper[j];
-    }
+    spread(&m, gain, magnitude, n_bins, T);
 done:
     free(bands);
     free(gain);

@@ -19,7 +19,8 @@
  *          duration (F then differs and is allowed).
  * Errors   BL_EARG: T < 1, F < 2, a rate < 1; BL_ENAN: a magnitude is not finite or negative; BL_ENOMEM. Nothing is
  *          changed then. _load: as nn_checkpoint_open ("... expected a bilstm checkpoint").
- * Memory   Works through 20 s at a time with 2 s of overlap on each side, whatever T is.
+ * Memory   The network works through 20 s at a time with 2 s of overlap on each side, whatever T is; beside it two values
+ *          per band and frame.
  * Threads  One model per thread; the same bits at any thread count.
  * Source   Stoter et al., "Open-Unmix - a reference implementation for music source separation", JOSS 2019 (form of
  *          the network); Graves & Schmidhuber 2005 (bidirectional LSTM).
@@ -64,6 +65,9 @@ int              blocks_temporal_instrument(const blocks_temporal *t, const char
 /* Root mean square magnitude of each band as a log, at the phrase's own level: magnitude [F, T] -> out [n_bands, T]. */
 bl_status blocks_temporal_bands(const blocks_temporal *t, const float *magnitude, int64_t n_bins, int64_t n_frames,
                                 int sample_rate, float *out, bl_error *err);
+/* Gains [n_bands, T] onto magnitude [F, T], in place. */
+bl_status blocks_temporal_apply(const blocks_temporal *t, const float *gain, float *magnitude, int64_t n_bins, int64_t n_frames,
+                                int sample_rate, bl_error *err);
 /* Level of a phrase: mean log of its sounding band values; subtracted before the network. bands [n_bands, T]. */
 double    blocks_temporal_level(const blocks_temporal *t, const float *bands, int64_t n_frames);
 /* bands [B, n_bands, T] standardised, condition [B, n_instruments] one-hot -> log gain [B, n_bands, T]. */

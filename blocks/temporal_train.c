@@ -8,7 +8,7 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double half_life, transition_weight, condition_dropout;
+    double half_life, transition_weight, condition_dropout, average;
     nn_optimizer_config optimizer;
 } settings;
 
@@ -19,6 +19,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->half_life = bl_config_real(c, "temporal", "lr_half_life", 500, 0, 1e9, err);
     s->transition_weight = bl_config_real(c, "temporal", "transition_weight", 2, 0, 1000, err);
     s->condition_dropout = bl_config_real(c, "temporal", "condition_dropout", 0.1, 0, 1, err);
+    s->average = bl_config_real(c, "temporal", "average", 0.995, 0, 1, err);
     /* read when phrases are collected */
     bl_config_real(c, "temporal", "max_minutes", 60, 0.01, 1e6, err);
     bl_config_int(c, "temporal", "tones_per_instrument", 300, 1, 1000000, err);
@@ -36,6 +37,7 @@ struct blocks_temporal_trainer {
     const blocks_phrases *phrases;
     nn_tape      *tape;
     nn_optimizer *optimizer;
+    nn_ema       *average;   /* what is validated, shown and shipped */
     bl_rng        rng;
     settings      set;
     int64_t      *first;     /* [n + 1] training frames before each phrase */
@@ -96,7 +98,8 @@ blocks_temporal_trainer *blocks_temporal_trainer_new(blocks_temporal *model, con
     }
     scale_to(model, phrases);
     bl_rng_seed(&t->rng, seed ^ 0x74656d70u);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(model->params, "", &t->set.optimizer, e)))
+    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(model->params, "", &t->set.optimizer, e)) ||
+        !(t->average = nn_ema_new(model->params, t->set.average, e)))
         goto fail;
     t->tape->training = 1;
     bl_rng_seed(&t->tape->rng, seed ^ 0x6c73746du);
@@ -112,6 +115,7 @@ void blocks_temporal_trainer_free(blocks_temporal_trainer *t)
         return;
     nn_tape_free(t->tape);
     nn_optimizer_free(t->optimizer);
+    nn_ema_free(t->average);
     free(t->first);
     free(t->input);
     free(t->power);
@@ -198,6 +202,7 @@ bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses
     *gradient_norm = nn_optimizer_step(t->optimizer);
     if (!isfinite(*gradient_norm))
         return bl_fail(err, BL_ENAN, "the gradient is not finite");
+    nn_ema_update(t->average);
     t->t->step++;
     return BL_OK;
 }
@@ -246,25 +251,55 @@ static void measure(const float *x, const float *y, int64_t F, int64_t T, const 
     }
 }
 
-static bl_status score_phrase(blocks_temporal_trainer *t, audio_stft *stft, const blocks_phrase *q, distances *before,
-                              distances *after, bl_error *err)
+typedef struct totals {
+    distances before, after, ceiling;
+} totals;
+
+/* x becomes what the best gains of this form, a gain of at most 4 per band and frame, make of it. */
+static bl_status apply_best_gains(const blocks_temporal *t, float *x, const float *y, int64_t F, int64_t T, bl_error *err)
+{
+    const size_t n = (size_t)t->n_bands * (size_t)T;
+    float *is = malloc(n * sizeof *is), *wanted = malloc(n * sizeof *wanted);
+    bl_status status = is && wanted ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for %lld frames", (long long)T);
+    if (status == BL_OK)
+        status = blocks_temporal_bands(t, x, F, T, t->sample_rate, is, err);
+    if (status == BL_OK)
+        status = blocks_temporal_bands(t, y, F, T, t->sample_rate, wanted, err);
+    for (size_t i = 0; status == BL_OK && i < n; i++)
+        wanted[i] = fminf(4, expf(wanted[i] - is[i]));
+    if (status == BL_OK)
+        status = blocks_temporal_apply(t, wanted, x, F, T, t->sample_rate, err);
+    free(is);
+    free(wanted);
+    return status;
+}
+
+static bl_status score_phrase(blocks_temporal_trainer *t, audio_stft *stft, const blocks_phrase *q, totals *sum, bl_error *err)
 {
     const int64_t F = audio_stft_bins(stft), T = audio_stft_frames(stft, q->n_samples);
-    float *spectrum = NULL, *x = NULL, *other = NULL, *y = NULL;
+    float *spectrum = NULL, *x = NULL, *other = NULL, *y = NULL, *best = malloc((size_t)F * (size_t)T * sizeof *best);
     const char *name = q->instrument >= 0 ? t->t->instruments[q->instrument] : NULL;
-    bl_status status = spectrum_of(stft, q->degraded_wave, q->n_samples, &spectrum, &x, err);
+    bl_status status = best ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for a spectrogram");
+    if (status == BL_OK)
+        status = spectrum_of(stft, q->degraded_wave, q->n_samples, &spectrum, &x, err);
     if (status == BL_OK)
         status = spectrum_of(stft, q->target_wave, q->n_samples, &other, &y, err);
     if (status == BL_OK) {
-        measure(x, y, F, T, q->weight, before);
+        memcpy(best, x, (size_t)F * (size_t)T * sizeof *x);
+        measure(x, y, F, T, q->weight, &sum->before);
         status = blocks_temporal_run(t->t, name, x, F, T, t->t->sample_rate, err);
     }
+    if (status == BL_OK) {
+        measure(x, y, F, T, q->weight, &sum->after);
+        status = apply_best_gains(t->t, best, y, F, T, err);
+    }
     if (status == BL_OK)
-        measure(x, y, F, T, q->weight, after);
+        measure(best, y, F, T, q->weight, &sum->ceiling);
     free(spectrum);
     free(x);
     free(other);
     free(y);
+    free(best);
     return status;
 }
 
@@ -273,23 +308,32 @@ static audio_stft *stft_of(const blocks_temporal *t, bl_error *err)
     return audio_stft_new(&(audio_stft_config){ t->n_fft, t->hop_length, t->n_fft, AUDIO_PAD_ZERO }, err);
 }
 
+static double mean_of(double sum, double n)
+{
+    return n > 0 ? sum / n : 0;
+}
+
 bl_status blocks_temporal_trainer_validate(blocks_temporal_trainer *t, blocks_temporal_score *score, bl_error *err)
 {
-    distances before = { 0, 0, 0, 0 }, after = before;
+    totals sum = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
     audio_stft *stft = stft_of(t->t, err);
     bl_status status = stft ? BL_OK : BL_ENOMEM;
 
     memset(score, 0, sizeof *score);
+    nn_ema_swap(t->average);
     for (int i = 0; status == BL_OK && i < t->phrases->n; i++)
         if (t->phrases->phrases[i].held_out) {
-            status = score_phrase(t, stft, &t->phrases->phrases[i], &before, &after, err);
+            status = score_phrase(t, stft, &t->phrases->phrases[i], &sum, err);
             score->n_phrases++;
         }
+    nn_ema_swap(t->average);
     audio_stft_free(stft);
-    score->before = before.n > 0 ? before.sum / before.n : 0;
-    score->after = after.n > 0 ? after.sum / after.n : 0;
-    score->transitions_before = before.n_transitions > 0 ? before.transitions / before.n_transitions : 0;
-    score->transitions_after = after.n_transitions > 0 ? after.transitions / after.n_transitions : 0;
+    score->before = mean_of(sum.before.sum, sum.before.n);
+    score->after = mean_of(sum.after.sum, sum.after.n);
+    score->ceiling = mean_of(sum.ceiling.sum, sum.ceiling.n);
+    score->transitions_before = mean_of(sum.before.transitions, sum.before.n_transitions);
+    score->transitions_after = mean_of(sum.after.transitions, sum.after.n_transitions);
+    score->transitions_ceiling = mean_of(sum.ceiling.transitions, sum.ceiling.n_transitions);
     return status;
 }
 
@@ -308,9 +352,12 @@ bl_status blocks_temporal_trainer_example(blocks_temporal_trainer *t, int i, con
     audio_stft *stft = stft_of(t->t, err);
     bl_status status = stft ? spectrum_of(stft, q->degraded_wave, q->n_samples, &spectrum, &magnitude, err) : BL_ENOMEM;
     const int64_t F = t->t->n_fft / 2 + 1, T = stft ? audio_stft_frames(stft, q->n_samples) : 0;
-    if (status == BL_OK)
+    if (status == BL_OK) {
+        nn_ema_swap(t->average);
         status = blocks_temporal_run(t->t, q->instrument >= 0 ? t->t->instruments[q->instrument] : NULL, magnitude, F, T,
                                      t->t->sample_rate, err);
+        nn_ema_swap(t->average);
+    }
     if (status == BL_OK && !(out = malloc((size_t)q->n_samples * sizeof *out)))
         status = bl_fail(err, BL_ENOMEM, "no memory for a preview");
     for (int64_t k = 0; status == BL_OK && k < F * T; k++) {
@@ -337,8 +384,15 @@ bl_status blocks_temporal_trainer_example(blocks_temporal_trainer *t, int i, con
 bl_status blocks_temporal_trainer_put(const blocks_temporal_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
     int64_t state[8];
+    bl_status status;
     nn_checkpoint_put_int(c, "step", t->t->step, err);
-    if (blocks_temporal_put(t->t, c, err) != BL_OK || !with_optimizer)
+    if (!with_optimizer) {
+        nn_ema_swap(t->average);
+        status = blocks_temporal_put(t->t, c, err);
+        nn_ema_swap(t->average);
+        return status;
+    }
+    if (blocks_temporal_put(t->t, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
         return err->code;
     memcpy(state, t->rng.s, sizeof t->rng.s);
     memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
@@ -352,7 +406,8 @@ bl_status blocks_temporal_trainer_get(blocks_temporal_trainer *t, const nn_check
         return bl_fail(err, BL_EFORMAT, "%s: was written with temporal.keep_optimizer = 0, so training cannot go on from it",
                        nn_checkpoint_path(c));
     int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK) {
+    if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
+        nn_ema_load(t->average, c, "average/", err) != BL_OK) {
         free(state);
         return err->code;
     }

@@ -9,7 +9,7 @@
  *          weight larger within 60 ms of note-on and note-off.
  * Figures  On held-out songs, log-spectral distance: mean over sounding frames of sqrt(mean over bins of
  *          (20 log10 (|X| + e) / (|Y| + e))^2), e = BLOCKS_TEMPORAL_FLOOR of full scale; before and after the model; of all
- *          frames and of those at transitions.
+ *          frames and of those at transitions. All with the averaged weights.
  * Errors   _collect: BL_EFORMAT when not one phrase could be made; BL_ESTOP. _step: BL_ENAN as the loop expects.
  * Memory   _collect fills a zeroed struct, _free releases; _trainer_new borrows both; release with _free.
  */
@@ -50,8 +50,8 @@ bl_status blocks_phrases_add(const blocks_temporal *t, blocks_phrases *phrases, 
 void      blocks_phrases_free(blocks_phrases *phrases);
 
 typedef struct blocks_temporal_score {
-    double before, after;                           /* log-spectral distance, dB */
-    double transitions_before, transitions_after;
+    double before, after, ceiling;   /* log-spectral distance, dB; ceiling: of the best gains of this form */
+    double transitions_before, transitions_after, transitions_ceiling;
     int    n_phrases;
 } blocks_temporal_score;
 

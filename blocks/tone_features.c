@@ -241,7 +241,7 @@ static void measure_time(const audio_features *f, const span *s, const float *x,
 {
     static const int after[] = { 5, 10, 20, 40, 80 };
     double energy = 0, moment = 0, early = 0, tremolo_hz, tremolo_db, dev, mean, strongest = 0, second = 0, square = 0;
-    double decay[MAX_FRAMES + 1];
+    double decay[MAX_FRAMES + 1] = { 0 };
     float level[MAX_FRAMES + 1] = { 0 };
     int64_t n_decay = 0, n_attacks = 0, reached = s->onset, first = s->onset, strongest_at = 0;
 
@@ -298,7 +298,7 @@ static void measure_time(const audio_features *f, const span *s, const float *x,
 /* Pitch numbers; returns the median fundamental in hertz, 0 when nothing is voiced. */
 static double measure_pitch(const audio_f0_track *track, const span *s, float *out)
 {
-    double voiced[MAX_FRAMES + 1], sorted[MAX_FRAMES + 1], rate, cents, mean = 0, square = 0;
+    double voiced[MAX_FRAMES + 1] = { 0 }, sorted[MAX_FRAMES + 1] = { 0 }, rate, cents, mean = 0, square = 0;
     int64_t n = 0, n_sounding = 0;
     for (int64_t t = s->onset; t < track->n_frames && t <= s->last; t++) {
         n_sounding++;

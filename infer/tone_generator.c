@@ -20,6 +20,7 @@ static const double LEGATO_FADE_S = 0.03;      /* the next note of a one-voice i
 static const double CHOKE_FADE_S = 0.04;       /* a closing hi-hat                              */
 static const double LATEST_S = 0.08;           /* no more than this is made up for              */
 static const double AUDIBLE = 0.0003;          /* -70 dB below a tone's peak: its tail ends     */
+static const double ATTACK = 0.15;            /* of the largest envelope: here a tone has begun */
 
 struct infer_tone_generator {
     blocks_synthesizer *synthesizer[MAX_SYNTHESIZERS];
@@ -101,7 +102,7 @@ double infer_tone_latency(const float *x, int64_t n_samples, int sample_rate)
                 sum -= (double)x[i - width] * (double)x[i - width];
             if (pass == 0)
                 top = sum > top ? sum : top;
-            else if (top > 0 && sum >= 0.09 * top)
+            else if (top > 0 && sum >= ATTACK * ATTACK * top)
                 return (double)(i > width / 2 ? i - width / 2 : 0) / sample_rate;
         }
     }

@@ -51,7 +51,7 @@ const blocks_synthesizer *infer_tone_generator_synthesizer(const infer_tone_gene
 bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *tones, float *stem, int64_t n_samples,
                                    infer_tone_figures *figures, bl_error *err);
 
-/* Seconds from the start of x [n_samples] to its attack: where the envelope first reaches 0.3 of its largest value
+/* Seconds from the start of x [n_samples] to its attack: where the envelope first reaches 0.15 of its largest value
  * within the first 0.3 s. 0 for silence. */
 double infer_tone_latency(const float *x, int64_t n_samples, int sample_rate);
 

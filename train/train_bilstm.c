@@ -194,10 +194,12 @@ int main(int argc, char **argv)
     if (status == BL_OK)
         status = train_loop_run(&loop, &opt, &err);
     if (status == BL_OK && m.score.n_phrases > 0) {
-        printf("log-spectral distance to the recording, %d phrases of songs it never heard:\n", m.score.n_phrases);
-        printf("                     put together    repaired\n");
-        printf("  all frames         %9.2f dB %9.2f dB\n", m.score.before, m.score.after);
-        printf("  at transitions     %9.2f dB %9.2f dB\n", m.score.transitions_before, m.score.transitions_after);
+        const blocks_temporal_score *s = &m.score;
+        printf("log-spectral distance to the recording, %d phrases of songs it never heard:\n", s->n_phrases);
+        printf("                  put together    repaired    best gains of this form\n");
+        printf("  all frames       %8.2f dB %8.2f dB  %8.2f dB\n", s->before, s->after, s->ceiling);
+        printf("  at transitions   %8.2f dB %8.2f dB  %8.2f dB\n", s->transitions_before, s->transitions_after,
+               s->transitions_ceiling);
     }
     if (status == BL_OK)
         printf("wrote %s\n", m.path);

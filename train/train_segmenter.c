@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "blocks/config_defaults.h"
 #include "blocks/feature_extractor.h"
 #include "blocks/segmenter_train.h"
 #include "train/options.h"
@@ -170,7 +171,14 @@ static void load_part(run_state *s, int quiet)
 
 static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
 {
-    bl_status status = blocks_segmenter_configure(&s->options, opt->config, err);
+    static const char *const own[] = { "segmenter", NULL }, *const networks[] = { NULL };
+    bl_status status = blocks_config_fill(opt->config, "configs/segmenter.ini", own, networks, err);
+    if (status == BL_OK)
+        status = blocks_segmenter_configure(&s->options, opt->config, err);
+    if (status == BL_OK)
+        status = load_encoder(s, opt, err);
+    if (status == BL_OK)
+        status = blocks_config_check(opt->config, own, err);
     if (status != BL_OK)
         return status;
     s->options.max_songs = opt->steps;
@@ -178,14 +186,6 @@ static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
     s->options.quiet = opt->quiet;
     if ((status = bl_path_join(s->path, opt->out_dir, "segmenter.h5", err)) != BL_OK ||
         (status = bl_path_join(s->part, opt->out_dir, "segmenter.part.h5", err)) != BL_OK)
-        return status;
-    if ((status = load_encoder(s, opt, err)) != BL_OK)
-        return status;
-    /* A config may serve several programs: an unknown key is one of this program's own section. */
-    for (int i = 0; i < bl_config_count(opt->config); i++)
-        if (strcmp(bl_config_at(opt->config, i)->section, "segmenter") != 0)
-            bl_config_mark_used(opt->config, i);
-    if ((status = bl_config_check_unused(opt->config, err)) != BL_OK)
         return status;
     s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
     if (!s->dataset)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "blocks/config_defaults.h"
 #include "blocks/tone_detector.h"
 #include "train/options.h"
 
@@ -181,21 +182,20 @@ static void report_skip(void *user, const char *path, const char *reason)
 static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
 {
     char line[512];
-    bl_status status = blocks_tone_detector_configure(&s->options, opt->config, err);
+    static const char *const own[] = { "tone_detector", NULL }, *const networks[] = { NULL };
+    bl_status status = blocks_config_fill(opt->config, "configs/tone_detector.ini", own, networks, err);
+    if (status == BL_OK)
+        status = blocks_tone_detector_configure(&s->options, opt->config, err);
+    if (status == BL_OK)
+        status = blocks_config_check(opt->config, own, err);
     if (status != BL_OK)
         return status;
     if (opt->steps > 0)
         s->options.max_per_instrument = opt->steps > 1000000 ? 1000000 : (int)opt->steps;
     s->options.seed = (uint64_t)opt->seed;
     s->options.quiet = opt->quiet;
-    /* A config may serve several programs: an unknown key is one of this program's own section. */
     if ((status = bl_path_join(s->path, opt->out_dir, "tone_detector.h5", err)) != BL_OK ||
         (status = bl_path_join(s->part, opt->out_dir, "tone_detector.part.h5", err)) != BL_OK)
-        return status;
-    for (int i = 0; i < bl_config_count(opt->config); i++)
-        if (strcmp(bl_config_at(opt->config, i)->section, "tone_detector") != 0)
-            bl_config_mark_used(opt->config, i);
-    if ((status = bl_config_check_unused(opt->config, err)) != BL_OK)
         return status;
     s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
     if (!s->dataset)

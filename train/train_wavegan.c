@@ -38,6 +38,7 @@ typedef struct state {
     data_dataset               *dataset;
     data_tones                  tones;
     data_tones_options          tones_options;
+    int                         instruments[64]; /* ids that [train] instruments names */
     const char                 *pretrained;   /* folder of models for songs without stems */
     const char                 *chain;        /* models to train first where missing      */
     float                      *context;      /* [n_songs, n_context] */
@@ -145,6 +146,14 @@ static bl_status encode(void *user, const float *x, int64_t n_samples, int sampl
     return blocks_feature_extractor_run(fx, x, n_samples, sample_rate, latents, n_frames, &dim, err);
 }
 
+static int is_wanted(const data_tones_options *o, int instrument)
+{
+    int wanted = instrument >= 0 && o->n_instruments == 0;
+    for (int i = 0; i < o->n_instruments; i++)
+        wanted |= o->instruments[i] == instrument;
+    return wanted;
+}
+
 static bl_status cut_from_mixtures(state *s, blocks_feature_extractor *fx, const data_tones_options *options, bl_error *err)
 {
     char path[BL_PATH_MAX];
@@ -179,7 +188,7 @@ static bl_status cut_from_mixtures(state *s, blocks_feature_extractor *fx, const
         } else {
             for (int t = 0; t < segments.n && rc == BL_OK; t++) {
                 const int64_t first = s->tones.n;
-                if (segments.tracks[t].instrument < 0)
+                if (!is_wanted(options, segments.tracks[t].instrument))
                     continue;
                 rc = data_tones_detect(segments.tracks[t].audio.samples, segments.tracks[t].audio.n_samples, options->sample_rate,
                                        segments.tracks[t].instrument, song->name, options, &s->tones, err);
@@ -345,6 +354,33 @@ static bl_status preview(void *user, int64_t number, bl_error *err)
 
 /* ---- all of it ---- */
 
+/* "all", or names between commas. */
+static bl_status read_instruments(state *s, bl_error *err)
+{
+    const char *p = bl_config_str(s->opt->config, "train", "instruments", "all");
+    data_tones_options *o = &s->tones_options;
+    if (!strcmp(p, "all"))
+        return BL_OK;
+    while (*(p += strspn(p, ", "))) {
+        char name[64];
+        size_t n = strcspn(p, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), p);
+        p += n;
+        for (n = strlen(name); n && name[n - 1] == ' '; n--)
+            name[n - 1] = '\0';
+        const int id = data_instrument_parse(name, err);
+        if (id < 0)
+            bl_error_prefix(err, "%s: train.instruments", bl_config_name(s->opt->config));
+        else if (o->n_instruments == (int)(sizeof s->instruments / sizeof *s->instruments))
+            bl_fail(err, BL_EARG, "%s: train.instruments: too many", bl_config_name(s->opt->config));
+        if (err->code)
+            return err->code;
+        s->instruments[o->n_instruments++] = id;
+    }
+    o->instruments = s->instruments;
+    return BL_OK;
+}
+
 /* Every key of the config is looked at before anything that takes long. */
 static bl_status read_config(state *s, train_loop *loop, bl_error *err)
 {
@@ -361,14 +397,15 @@ static bl_status read_config(state *s, train_loop *loop, bl_error *err)
     o->max_tones_per_instrument = (int)bl_config_int(c, "train", "max_tones", 1500, 1, 1000000, err);
     o->max_memory_mb = (int)bl_config_int(c, "train", "max_memory_mb", 4000, 16, 1000000, err);
     o->max_seconds = bl_config_real(c, "train", "max_tone_s", 2.5, 0.1, 60, err);
-    o->release_s = bl_config_real(c, "train", "release_s", 0.5, 0, 10, err);
+    const double release_s = bl_config_real(c, "train", "release_s", 0.5, 0, 10, err);
+    o->release_s = release_s > 0 ? release_s : -1; /* where 0 means the default */
     const int64_t steps = bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
     loop->n_steps = opt->steps > 0 ? opt->steps : steps;
     loop->save_every = bl_config_int(c, "train", "checkpoint_every", 500, 1, 1000000000, err);
     loop->preview_every = loop->validate_every = bl_config_int(c, "train", "preview_every", 1000, 1, 1000000000, err);
     s->pretrained = bl_config_str(c, "chain", "pretrained", "models");
     s->chain = bl_config_str(c, "chain", "models", "autoencoder, tone_detector, segmenter, classifier");
-    if (err->code || blocks_synthesizer_config_check(c, err) != BL_OK)
+    if (err->code || read_instruments(s, err) != BL_OK || blocks_synthesizer_config_check(c, err) != BL_OK)
         return err->code;
     return blocks_config_check(c, own, err);
 }
