@@ -27,7 +27,8 @@ struct blocks_synthesizer_trainer {
     int                 with_adversary;
     nn_gan_kind         gan;
     double              average_decay;
-    double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout, flux_weight;
+    double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout, flux_weight, attack_weight;
+    unsigned char      *from_onset;  /* [batch_size] the stretch starts at the onset          */
     int64_t             gan_start, total_steps;
     int                 critic_steps, batch_size, n_frames, n_resolutions, n_features;
     nn_stft_opt         resolution[MAX_RESOLUTIONS];
@@ -171,6 +172,7 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
     t->n_frames = (int)bl_config_int(c, "train", "segment_frames", 64, 4, 16384, err);
     t->half_life = bl_config_real(c, "train", "lr_half_life", 0, 0, 1e9, err);
     t->flux_weight = bl_config_real(c, "train", "flux_weight", 1, 0, 100, err);
+    t->attack_weight = bl_config_real(c, "train", "attack_weight", 5, 0, 100, err);
     t->context_dropout = bl_config_real(c, "train", "context_dropout", 0.5, 0, 1, err);
     const int kind = bl_config_choice(c, "gan", "kind", kinds, 1, err);
     t->with_adversary = kind > 0;
@@ -240,9 +242,10 @@ blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s
     t->target = malloc(B * (size_t)t->n_frames * (size_t)s->hop_length * sizeof *t->target);
     t->f0 = malloc(B * (size_t)t->n_frames * sizeof *t->f0);
     t->offset = malloc(B * sizeof *t->offset);
+    t->from_onset = calloc(B, 1);
     t->tape = nn_tape_new(err);
     if (!t->voice_of || !t->genre_of || !t->index || !t->held_out || !t->first || !t->conditions || !t->z || !t->target ||
-        !t->f0 || !t->offset || !t->tape) {
+        !t->f0 || !t->offset || !t->from_onset || !t->tape) {
         bl_fail(err, BL_ENOMEM, "no memory for training");
         goto fail;
     }
@@ -284,6 +287,7 @@ void blocks_synthesizer_trainer_free(blocks_synthesizer_trainer *t)
     free(t->target);
     free(t->f0);
     free(t->offset);
+    free(t->from_onset);
     free(t);
 }
 
@@ -317,6 +321,7 @@ static void fill_row(blocks_synthesizer_trainer *t, int b, int64_t i, int64_t fi
             z[k * frames + j] = value;
     }
     t->offset[b] = (float)bl_rng_below(rng, BLOCKS_NOISE_LENGTH);
+    t->from_onset[b] = first == 0;
     for (int j = 0; j < t->n_frames; j++)
         t->f0[b * t->n_frames + j] = (float)blocks_synthesizer_f0(s, tone);
     for (int64_t k = 0; k < n; k++) {
@@ -348,6 +353,7 @@ static void draw_batch(blocks_synthesizer_trainer *t)
 
 /* Magnitudes below this vanish in the 16-bit noise of recordings; the log must not chase them. */
 static const double MAGNITUDE_FLOOR = 2e-3;
+static const double ATTACK_S = 0.02;
 
 /* How restless each bin is: mean |log magnitude - that of the frame before|, [B, F, 1]. */
 static nn_node *restlessness(nn_tape *t, nn_node *log_magnitude)
@@ -359,6 +365,20 @@ static nn_node *restlessness(nn_tape *t, nn_node *log_magnitude)
     return nn_mean_dims(t, nn_abs(t, change), 4u);
 }
 
+/* [B, 1, T]: how much a frame counts. The attack is a few frames of many, and half of what one recognises a tone by. */
+static nn_node *attack_weight(const blocks_synthesizer_trainer *t, const nn_node *frames, int hop_length)
+{
+    nn_tape *tape = t->tape;
+    if (tape->err.code)
+        return NULL;
+    const int64_t B = frames->shape.dim[0], T = frames->shape.dim[2];
+    nn_node *weight = nn_full(tape, (nn_shape){ 3, { B, 1, T } }, 1);
+    for (int64_t b = 0; weight && b < B; b++)
+        for (int64_t j = 0; t->from_onset[b] && j < T; j++)
+            weight->x[b * T + j] += (real)(t->attack_weight * exp(-(double)j * hop_length / (ATTACK_S * t->s->sample_rate)));
+    return weight;
+}
+
 static nn_node *stft_loss(blocks_synthesizer_trainer *t, nn_node *x, nn_node *y)
 {
     nn_tape *tape = t->tape;
@@ -368,7 +388,8 @@ static nn_node *stft_loss(blocks_synthesizer_trainer *t, nn_node *x, nn_node *y)
         nn_node *X = nn_stft_magnitude(tape, x, t->resolution[r], eps), *Y = nn_stft_magnitude(tape, y, t->resolution[r], eps);
         nn_node *level = nn_mean(tape, Y);
         nn_node *log_x = nn_log(tape, X), *log_y = nn_log(tape, Y);
-        nn_node *log_part = nn_mean(tape, nn_abs(tape, nn_sub(tape, log_x, log_y)));
+        nn_node *difference = nn_abs(tape, nn_sub(tape, log_x, log_y));
+        nn_node *log_part = nn_mean(tape, nn_mul(tape, difference, attack_weight(t, difference, t->resolution[r].hop_length)));
         nn_node *linear = nn_div(tape, nn_mean(tape, nn_abs(tape, nn_sub(tape, X, Y))), level);
         nn_node *sum = nn_add(tape, log_part, linear);
         if (t->flux_weight > 0)
