@@ -17,12 +17,7 @@ static const double PIECE_S = 240; /* back pointers are held for so long a piece
 
 /* Tempo before anything is heard: log-normal, and weighed by the number of events, because every event
  * carries the same small leaning towards fast or slow grids that this corrects. */
-#ifndef PBF
-#define PBF 112
-#define PPE 0.12
-#define WC 12
-#endif
-static const double PRIOR_BPM_NOTES = 88, PRIOR_BPM_FLUX = PBF, PRIOR_OCTAVES = 0.60, PRIOR_PER_EVENT = PPE;
+static const double PRIOR_BPM_NOTES = 88, PRIOR_BPM_FLUX = 112, PRIOR_OCTAVES = 0.60, PRIOR_PER_EVENT = 0.15;
 /* A change of the period at a beat: the first step of 5 ms is nearly free, since true periods lie between. */
 static const double STEP_COST = 0.7, CHANGE_COST = 100;
 enum { MAX_CHANGE = 4, FLUX_SOURCES = 2 * AUDIO_FLUX_BANDS };
@@ -33,7 +28,7 @@ static const double FLUX_SCALE = 0.5;
 static const double FLUX_LATE_S = 0.008; /* the flux peaks so long after an attack begins, on average */
 static const double STRONG = 0.35;
 /* Log odds against 3/4. */
-static const double WALTZ_COST = WC;
+static const double WALTZ_COST = 8;
 
 typedef struct event {
     double time_s, weight;
@@ -170,7 +165,7 @@ static double flux_score(const meter *m, int source, int g, double delta_s, doub
 {
     const double rate = 4.0 * m->beats * (m->flux ? m->flux[source][g] : m->flux_short[source][g]) / 1000;
     const double bell = exp(-delta_s * delta_s / (2 * FLUX_SIGMA_S * FLUX_SIGMA_S)) / (FLUX_SIGMA_S * sqrt(2 * acos(-1.0)));
-    return log((1 - STRAY_FLUX) * rate * period_s / 4 * bell + STRAY_FLUX);
+    return log((1 - STRAY_FLUX) * rate * 0.15 * pow(period_s / 0.6, ALPHA) * bell + STRAY_FLUX);
 }
 
 /* The sixteenth nearest to place j of a bar whose beat lasts period, and how far j is after it. */
@@ -549,7 +544,7 @@ static bl_status finish(const double *beats_s, int64_t n, int first_in_bar, int 
     return BL_OK;
 }
 
-static bl_status steady_grid(const meter *m, double bpm, double phase_s, int beats_per_bar, double length_s,
+static bl_status steady_grid(double bpm, double phase_s, int beats_per_bar, double length_s,
                              audio_rhythm *out, bl_error *err)
 {
     const double  period_s = 60 / bpm;
@@ -557,7 +552,6 @@ static bl_status steady_grid(const meter *m, double bpm, double phase_s, int bea
     const double  first_s = phase_s - before * period_s;
     const int64_t n = (int64_t)fmax(2, floor((length_s - first_s) / period_s + 1e-9) + 1);
     double       *beats_s = malloc(sizeof(double) * (size_t)n);
-    (void)m;
     if (!beats_s)
         return bl_fail(err, BL_ENOMEM, "rhythm: no memory");
     for (int64_t i = 0; i < n; i++)
@@ -592,7 +586,7 @@ static bl_status free_grid(const event *events, int64_t n_events, int beats_per_
     const int64_t n = n_beats[use];
     if (n < 2) {
         const double bpm = BPM_DEFAULT;
-        status = steady_grid(&METER_4, bpm, 0, beats_per_bar ? beats_per_bar : 4, length_s, out, err);
+        status = steady_grid(bpm, 0, beats_per_bar ? beats_per_bar : 4, length_s, out, err);
         goto done;
     }
     if (!(beats_s = malloc(sizeof(double) * (size_t)n))) {
@@ -634,7 +628,7 @@ bl_status audio_rhythm_analyze(const float *x, int64_t n_samples, int sample_rat
         const double phase_3 = best_phase(&METER_3, events, n_events, 60 / bpm, &score_3);
         const int    three = config.beats_per_bar == 3 || (!config.beats_per_bar && score_3 - WALTZ_COST > score_4);
         const int    per_bar = config.beats_per_bar ? config.beats_per_bar : three ? 3 : 4;
-        status = steady_grid(three ? &METER_3 : &METER_4, bpm, three ? phase_3 : phase_4, per_bar, length_s, out, err);
+        status = steady_grid(bpm, three ? phase_3 : phase_4, per_bar, length_s, out, err);
     } else {
         status = free_grid(events, n_events, config.beats_per_bar, length_s, out, err);
     }

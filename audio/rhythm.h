@@ -1,6 +1,8 @@
-/* Tempo, beats, bars. Onset strength of the signal (log-mel flux with vibrato suppression) and, where
- * sung notes are given, an onset function made of them; tempogram with a log-normal prior; beats by
- * dynamic programming over position and tempo; downbeats from accents, chord changes and long notes.
+/* Tempo, beats, bars: a bar pointer. Every state is a beat period and a place in the bar; peaks of the
+ * signal's flux (audio/flux.h) in four bands and, where given, the onsets of sung notes with the time to
+ * the next one are weighed by how often music has them on that sixteenth of the bar (audio/rhythm_tables.h);
+ * Viterbi over all states at once gives tempo, beats and downbeats, in 4/4 and in 3/4, and the better
+ * meter wins. A smoothing spline through the events then gives the final, gently bending grid.
  *
  * The grid is made for a band: beats run without gap or double from before the first sung note to
  * the end of the signal, and tempo changes smoothly.
@@ -9,12 +11,14 @@
  * Units    seconds, beats per minute
  * Options  bpm > 0 fixes the tempo: a steady grid of which only the phase is searched.
  *          beats_per_bar 0: 3 or 4, decided from the signal.
+ *          Tempos of 46 to 210 bpm are looked for.
  * Errors   BL_EARG: bpm outside 20..400, n_samples < 1. BL_ENOMEM. A signal without any onset gets
  *          a steady 100 bpm grid (or the given bpm) and confidence 0.
+ * Cost     About 1 s for 60 s of audio on one core.
  * Memory   audio_rhythm_analyze fills *out; release with audio_rhythm_free (zeroed struct allowed).
- * Source   Ellis, "Beat tracking by dynamic programming", JNMR 36(1), 2007; Bock & Widmer,
- *          "Maximum filter vibrato suppression for onset detection", DAFx 2013; Krebs, Bock & Widmer,
- *          "An efficient state-space model for joint tempo and meter tracking", ISMIR 2015.
+ * Source   Whiteley, Cemgil & Godsill, "Bayesian modelling of temporal structure in musical audio",
+ *          ISMIR 2006; Krebs, Bock & Widmer, "An efficient state-space model for joint tempo and meter
+ *          tracking", ISMIR 2015; Temperley, "Music and Probability", 2007 (metrical note models).
  * Tested   tests/audio/test_rhythm.c
  */
 #ifndef BL_AUDIO_RHYTHM_H

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char kind[] = "segmenter";
-static const double piece_s = 40, overlap_s = 1, least_s = 0.25;
+static const double piece_s = 40, overlap_s = 1, least_s = 0.25, family_weight = 4;
 
 void blocks_segmenter_free(blocks_segmenter *s)
 {
@@ -390,6 +390,32 @@ static void make_unique(blocks_segments *out)
     }
 }
 
+/* The most probable instrument, given also what the centroid stands for: timbre through a mask is less certain than
+ * timbre alone, so instruments of the centroid's family count family_weight times. */
+static void weigh_family(const blocks_tone_detector *d, const char *cluster, blocks_track_guess *guess)
+{
+    double sum = 0;
+    int best = 0;
+    for (int c = 0; c < d->n_classes; c++) {
+        const int id = d->instrument[c];
+        if (id >= 0 && !strcmp(data_family_name(data_instrument_at(id)->family), cluster))
+            guess->of_class[c] *= family_weight;
+        sum += guess->of_class[c];
+    }
+    for (int c = 0; c < d->n_classes; c++) {
+        guess->of_class[c] /= sum;
+        best = guess->of_class[c] > guess->of_class[best] ? c : best;
+    }
+    if (guess->instrument != d->instrument[best]) {
+        guess->instrument = d->instrument[best];
+        guess->role_probability = blocks_track_role(guess->instrument, &guess->measures, guess->role, guess->name);
+    } else {
+        guess->role_probability /= guess->probability;
+    }
+    guess->probability = guess->of_class[best];
+    guess->role_probability *= guess->probability;
+}
+
 static bl_status name_tracks(const blocks_segmenter *s, const blocks_tone_detector *detector, float *mono, blocks_segments *out,
                              bl_error *err)
 {
@@ -408,6 +434,7 @@ static bl_status name_tracks(const blocks_segmenter *s, const blocks_tone_detect
             return bl_fail(err, status, "%s", own.msg);
         if (status != BL_OK)
             continue;
+        weigh_family(detector, s->name[t->cluster], &guess);
         snprintf(t->name, sizeof t->name, "%s", guess.name);
         t->instrument = guess.instrument;
         t->probability = guess.role_probability;

@@ -9,7 +9,8 @@
  *           by linkage until as many clusters are left as centroids have parts near them; each takes the name of the
  *           centroid nearest to its mean.
  * Sum       The tracks add up to the song, sample by sample, within float rounding.
- * Names     With a tone detector: what it calls the track, probability beside it. Without: the instrument
+ * Names     With a tone detector: what it calls the track, probability beside it; instruments of the centroid's family
+ *           count four times. Without: the instrument
  *           family of the centroid ("percussion", "guitars"), or "track 2".
  * Shapes    Song of any rate from 8 kHz, any channels (parts are found on the mono sum, masks apply to every
  *           channel). Tracks have the song's shape.

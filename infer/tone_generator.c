@@ -384,7 +384,7 @@ bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *i
     bl_status status;
 
     j.genre = blocks_synthesizer_genre(s, in->genre);
-    j.voice = blocks_synthesizer_voice(s, track->name, j.genre, track->is_drums && track->program ? track->program : -1);
+    j.voice = blocks_synthesizer_voice(s, track->name, j.genre, track->is_drums && !track->program ? -1 : track->program);
     if (j.voice < 0)
         return bl_fail(err, BL_EARG, "the synthesizer has not learned \"%s\"", track->name);
     j.n_takes = track->is_drums ? TAKES_DRUMS : TAKES_PITCHED;

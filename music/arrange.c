@@ -77,7 +77,7 @@ static bl_status arrange_all(plan *p, music_score *score, bl_error *err)
         if (part->role == STYLE_CHORDS) /* the third and later chord players stay simpler */
             lower = chords++ >= 2;
         music_track *track = music_score_add_track(score, part->instrument->name,
-                                                   part->role == STYLE_DRUMS ? part->kit : part->instrument->program,
+                                                   part->role == STYLE_DRUMS ? part->kit : part->program,
                                                    part->role == STYLE_DRUMS, err);
         if (!track || arrange_part(p, part, lower, fills ? rank : -1, track, err) != BL_OK)
             return BL_ENOMEM;

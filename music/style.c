@@ -189,6 +189,7 @@ static bl_status read_part(const loader *l, const char *section)
     p->role = (style_kind)bl_config_choice(l->config, section, "role", kinds, -1, l->err);
     p->voices = (int)bl_config_int(l->config, section, "voices", 4, 1, 6, l->err);
     p->kit = (int)bl_config_int(l->config, section, "kit", 0, 0, 127, l->err);
+    p->program = (int)bl_config_int(l->config, section, "program", p->instrument->program, 0, 127, l->err);
     p->rootless = bl_config_bool(l->config, section, "rootless", 0, l->err);
     p->delay_ms = bl_config_real(l->config, section, "delay_ms", 0, -15, 15, l->err);
     p->strum_ms = bl_config_real(l->config, section, "strum_ms", 6, 0, 8, l->err);

@@ -38,7 +38,7 @@ typedef struct style_part {
     style_kind              role;
     style_choice            level[STYLE_LEVELS];
     style_choice            fills; /* drums: before a section; others: where the singer rests */
-    int                     lowest, highest, voices, velocity_low, velocity_high, kit;
+    int                     lowest, highest, voices, velocity_low, velocity_high, kit, program;
     int                     rootless; /* 1: leaves the root to the bass */
     double                  delay_ms, strum_ms;
 } style_part;
