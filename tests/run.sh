@@ -4,6 +4,7 @@
 logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
 export logs
+export OMP_WAIT_POLICY=passive # many programs share the processors: spinning at barriers would slow them all
 one='
 log=$logs/$(echo "$1" | tr / _)
 start=$(date +%s)
