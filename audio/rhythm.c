@@ -27,8 +27,8 @@ static const double STRAY_NOTE = 0.05, STRAY_FLUX = 0.08;
 static const double FLUX_SCALE = 0.5;
 static const double FLUX_LATE_S = 0.008; /* the flux peaks so long after an attack begins, on average */
 static const double STRONG = 0.35;
-/* Log odds against 3/4. */
-static const double WALTZ_COST = 8;
+/* Log odds against 3/4: before anything is heard, and for melodies, whose tables for 3/4 stand on few tunes. */
+static const double WALTZ_COST_FLUX = 2, WALTZ_COST_NOTES = 10;
 
 typedef struct event {
     double time_s, weight;
@@ -165,7 +165,7 @@ static double flux_score(const meter *m, int source, int g, double delta_s, doub
 {
     const double rate = 4.0 * m->beats * (m->flux ? m->flux[source][g] : m->flux_short[source][g]) / 1000;
     const double bell = exp(-delta_s * delta_s / (2 * FLUX_SIGMA_S * FLUX_SIGMA_S)) / (FLUX_SIGMA_S * sqrt(2 * acos(-1.0)));
-    return log((1 - STRAY_FLUX) * rate * 0.15 * pow(period_s / 0.6, ALPHA) * bell + STRAY_FLUX);
+    return log((1 - STRAY_FLUX) * rate * period_s / 4 * bell + STRAY_FLUX);
 }
 
 /* The sixteenth nearest to place j of a bar whose beat lasts period, and how far j is after it. */
@@ -185,22 +185,29 @@ static void pointer_free(pointer *p)
     free(p->ring), free(p->score), free(p->arriving), free(p->back);
 }
 
-/* What tempo is likely, and how much that counts: by the weight of notes and of flux. */
-static void tempo_prior(const event *events, int64_t n_events, double *bpm, double *weight)
+/* Share of the notes in the events' weight, whose sum is *total. */
+static double note_share(const event *events, int64_t n_events, double *total)
 {
     double notes = 0, flux = 0;
     for (int64_t i = 0; i < n_events; i++)
         *(events[i].source ? &flux : &notes) += events[i].weight;
-    const double share = notes + flux > 0 ? notes / (notes + flux) : 0;
-    *bpm = exp(share * log(PRIOR_BPM_NOTES) + (1 - share) * log(PRIOR_BPM_FLUX));
-    *weight = 1 + PRIOR_PER_EVENT * (notes + flux);
+    *total = notes + flux;
+    return *total > 0 ? notes / *total : 0;
+}
+
+static double waltz_cost(const event *events, int64_t n_events)
+{
+    double total;
+    return WALTZ_COST_FLUX + (WALTZ_COST_NOTES - WALTZ_COST_FLUX) * note_share(events, n_events, &total);
 }
 
 static bl_status pointer_init(pointer *p, const meter *m, int64_t n_frames, const event *events, int64_t n_events,
                               bl_error *err)
 {
-    double prior_bpm, prior_weight;
-    tempo_prior(events, n_events, &prior_bpm, &prior_weight);
+    double       total;
+    const double share = note_share(events, n_events, &total), prior_weight = 1 + PRIOR_PER_EVENT * total;
+    const double prior_bpm = exp(share * log(PRIOR_BPM_NOTES) + (1 - share) * log(PRIOR_BPM_FLUX));
+
     memset(p, 0, sizeof *p);
     p->meter = m;
     p->shortest = (int)ceil(60 / BPM_MAX / HOP_S);
@@ -582,7 +589,7 @@ static bl_status free_grid(const event *events, int64_t n_events, int beats_per_
                 goto done;
         }
     }
-    const int     use = score[1] - WALTZ_COST > score[0];
+    const int     use = score[1] - waltz_cost(events, n_events) > score[0];
     const int64_t n = n_beats[use];
     if (n < 2) {
         const double bpm = BPM_DEFAULT;
@@ -626,7 +633,7 @@ bl_status audio_rhythm_analyze(const float *x, int64_t n_samples, int sample_rat
         double       score_4, score_3;
         const double phase_4 = best_phase(&METER_4, events, n_events, 60 / bpm, &score_4);
         const double phase_3 = best_phase(&METER_3, events, n_events, 60 / bpm, &score_3);
-        const int    three = config.beats_per_bar == 3 || (!config.beats_per_bar && score_3 - WALTZ_COST > score_4);
+        const int    three = config.beats_per_bar == 3 || (!config.beats_per_bar && score_3 - waltz_cost(events, n_events) > score_4);
         const int    per_bar = config.beats_per_bar ? config.beats_per_bar : three ? 3 : 4;
         status = steady_grid(bpm, three ? phase_3 : phase_4, per_bar, length_s, out, err);
     } else {

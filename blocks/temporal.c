@@ -312,16 +312,34 @@ bl_status blocks_temporal_bands(const blocks_temporal *t, const float *magnitude
     return BL_OK;
 }
 
+static double power_of(double band)
+{
+    return fmax(0, exp(2 * band) - BLOCKS_TEMPORAL_FLOOR * BLOCKS_TEMPORAL_FLOOR);
+}
+
 double blocks_temporal_level(const blocks_temporal *t, const float *bands, int64_t n_frames)
 {
-    const double floor = log(BLOCKS_TEMPORAL_FLOOR);
-    double sum = 0, n = 0;
-    for (int64_t i = 0; i < n_frames * t->n_bands; i++)
-        if ((double)bands[i] > floor + 0.7) { /* 6 dB above silence */
-            sum += (double)bands[i];
-            n++;
+    static const double SOUNDING = 1e-4;
+    double loudest = 0, sum = 0, n = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t j = 0; j < n_frames; j++) {
+            double power = 0;
+            for (int b = 0; b < t->n_bands; b++)
+                power += power_of((double)bands[b * n_frames + j]) / t->n_bands;
+            if (pass == 0) {
+                loudest = fmax(loudest, power);
+            } else if (power > SOUNDING * loudest) {
+                sum += power;
+                n++;
+            }
         }
-    return n > 0 ? sum / n : 0;
+    return n > 0 ? 0.5 * log(sum / n) : 0;
+}
+
+double blocks_temporal_relative(double band, double level)
+{
+    static const double SILENCE = 1e-6; /* in power, of the phrase's level */
+    return 0.5 * log(power_of(band) * exp(-2 * level) + SILENCE);
 }
 
 /* ---- the network ---- */
@@ -364,7 +382,8 @@ static bl_status run_piece(blocks_temporal *t, const float *bands, int64_t T, in
 {
     for (int b = 0; b < t->n_bands; b++)
         for (int64_t j = 0; j < n; j++)
-            scratch[b * n + j] = (float)(((double)bands[b * T + first + j] - level - (double)t->mean[b]) * (double)t->scale[b]);
+            scratch[b * n + j] = (float)((blocks_temporal_relative((double)bands[b * T + first + j], level) - (double)t->mean[b]) *
+                                         (double)t->scale[b]);
     nn_tape_reset(t->tape);
     nn_node *y = blocks_temporal_forward(t, t->tape, nn_input(t->tape, (nn_shape){ 3, { 1, t->n_bands, n } }, scratch),
                                          nn_input(t->tape, (nn_shape){ 2, { 1, t->n_instruments } }, condition));

@@ -40,7 +40,7 @@ typedef struct blocks_temporal {
     int         sample_rate, n_fft, hop_length, n_bands;
     char      **instruments;     /* names of data/instruments.h, n_instruments              */
     int         n_instruments;
-    float      *mean, *scale;    /* [n_bands]: network input = (log band - mean) scale      */
+    float      *mean, *scale;    /* [n_bands]: network input = (relative band - mean) scale */
     int64_t     step;
 } blocks_temporal;
 
@@ -68,8 +68,11 @@ bl_status blocks_temporal_bands(const blocks_temporal *t, const float *magnitude
 /* Gains [n_bands, T] onto magnitude [F, T], in place. */
 bl_status blocks_temporal_apply(const blocks_temporal *t, const float *gain, float *magnitude, int64_t n_bins, int64_t n_frames,
                                 int sample_rate, bl_error *err);
-/* Level of a phrase: mean log of its sounding band values; subtracted before the network. bands [n_bands, T]. */
+/* Level of a phrase: half the log of the mean power of its sounding frames (not below 40 dB under the loudest), so that
+ * a phrase twice as loud is ln 2 higher. bands [n_bands, T]. */
 double    blocks_temporal_level(const blocks_temporal *t, const float *bands, int64_t n_frames);
+/* A band value as the network reads it, before mean and scale: relative to the phrase's level, silence 60 dB under it. */
+double    blocks_temporal_relative(double band, double level);
 /* bands [B, n_bands, T] standardised, condition [B, n_instruments] one-hot -> log gain [B, n_bands, T]. */
 nn_node  *blocks_temporal_forward(blocks_temporal *t, nn_tape *tape, nn_node *bands, nn_node *condition);
 

@@ -52,7 +52,7 @@ static void scale_to(blocks_temporal *t, const blocks_phrases *p)
         for (int i = 0; i < p->n; i++) {
             const blocks_phrase *q = &p->phrases[i];
             for (int64_t j = 0; !q->held_out && j < q->n_frames; j++) {
-                const double v = (double)q->degraded[b * q->n_frames + j] - q->level;
+                const double v = blocks_temporal_relative((double)q->degraded[b * q->n_frames + j], q->level);
                 sum += v;
                 squares += v * v;
                 n++;
@@ -147,7 +147,7 @@ static void fill_example(blocks_temporal_trainer *t, int b)
             const int64_t to = ((int64_t)b * n_bands + k) * N + j;
             const int inside = at + j < q->n_frames;
             const double x = inside ? (double)q->degraded[k * q->n_frames + at + j] : log(BLOCKS_TEMPORAL_FLOOR);
-            t->input[to] = (float)((x - q->level - (double)m->mean[k]) * (double)m->scale[k]);
+            t->input[to] = (float)((blocks_temporal_relative(x, q->level) - (double)m->mean[k]) * (double)m->scale[k]);
             t->power[to] = (float)fmax(0, exp(2 * x) - floor);
             t->target[to] = inside ? q->target[k * q->n_frames + at + j] : (float)log(BLOCKS_TEMPORAL_FLOOR);
         }

@@ -253,6 +253,7 @@ static void stems_are_played_again_with_tones_of_other_recordings(void **state)
     blocks_phrases phrases;
     bl_config *config = bl_config_parse(tiny, "tiny.ini", &err);
     (void)state;
+    assert_int_equal(bl_config_set(config, "temporal.sample_rate=16000", &err), BL_OK);
     write_song("a", 10, 0);
     write_song("b", 10, 1);
     write_song("c", 10, 2);
