@@ -18,6 +18,8 @@ static const double PIECE_S = 240; /* back pointers are held for so long a piece
 /* Tempo before anything is heard: log-normal, and weighed by the number of events, because every event
  * carries the same small leaning towards fast or slow grids that this corrects. */
 static const double PRIOR_BPM_NOTES = 88, PRIOR_BPM_FLUX = 112, PRIOR_OCTAVES = 0.60, PRIOR_PER_EVENT = 0.15;
+/* Nobody counts much slower than this: plain beats would otherwise be halved once more. */
+static const double SLOW_BPM = 70, SLOW_COST = 8;
 /* A change of the period at a beat: the first step of 5 ms is nearly free, since true periods lie between. */
 static const double STEP_COST = 0.7, CHANGE_COST = 100;
 enum { MAX_CHANGE = 4, FLUX_SOURCES = 2 * AUDIO_FLUX_BANDS };
@@ -229,7 +231,8 @@ static bl_status pointer_init(pointer *p, const meter *m, int64_t n_frames, cons
         return bl_fail(err, BL_ENOMEM, "rhythm: no memory");
     for (int i = 0; i < p->n_periods; i++) {
         const double bpm = 60 / ((p->shortest + i) * HOP_S), octaves = log2(bpm / prior_bpm) / PRIOR_OCTAVES;
-        const double prior = -0.5 * octaves * octaves * prior_weight;
+        const double slow = fmax(0, log2(SLOW_BPM / bpm));
+        const double prior = -(0.5 * octaves * octaves + SLOW_COST * slow * slow) * prior_weight;
         for (int64_t j = 0; j < (int64_t)m->beats * (p->shortest + i); j++) {
             double    delta_s;
             const int g = nearest_sixteenth(j, p->shortest + i, &delta_s) % (4 * m->beats);

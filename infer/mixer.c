@@ -2,6 +2,7 @@
 
 #include "audio/mix.h"
 #include "audio/resample.h"
+#include "audio/transient.h"
 #include "base/file.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@ static const double NOT_MEASURED_LUFS = -23; /* of a lead too short or too quiet
 static const double LARGEST_GAIN_DB = 60; /* of a stem: beyond it there is only noise to lift      */
 
 typedef struct place {
-    double level_lu, pan, highpass_hz, reverb;
+    double level_lu, pan, highpass_hz, reverb, attack_db;
 } place;
 
 struct infer_mixer {
@@ -40,6 +41,7 @@ static place read_place(const bl_config *c, const char *section, place p, bl_err
     p.pan = bl_config_real(c, section, "pan", p.pan, -1, 1, err);
     p.highpass_hz = bl_config_real(c, section, "highpass_hz", p.highpass_hz, 0, 2000, err);
     p.reverb = bl_config_real(c, section, "reverb", p.reverb, 0, 1, err);
+    p.attack_db = bl_config_real(c, section, "attack_db", p.attack_db, -12, 12, err);
     return p;
 }
 
@@ -72,7 +74,7 @@ static void check_sections(const bl_config *c, int shipped, bl_error *err)
 static place place_of(const infer_mixer *m, const char *instrument, bl_error *err)
 {
     char section[160];
-    place p = read_place(m->shipped, "default", (place){ -8, 0, 60, 0 }, err);
+    place p = read_place(m->shipped, "default", (place){ -8, 0, 60, 0, 0 }, err);
     snprintf(section, sizeof section, "instrument %s", instrument);
     p = read_place(m->shipped, section, p, err);
     snprintf(section, sizeof section, "%s %s", m->genre, instrument);
@@ -282,6 +284,8 @@ bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *m
             audio_biquad f = audio_biquad_design(AUDIO_HIGHPASS, m->sum.sample_rate, p.highpass_hz, 0, 0);
             audio_biquad_run(&f, dry, want);
         }
+        if (p.attack_db != 0 && !m->o.dry)
+            audio_transient(dry, want, m->sum.sample_rate, p.attack_db);
         status = spread(m, dry, &p, stem, err);
     }
     if (status == BL_OK) {

@@ -142,7 +142,7 @@ static bl_status stage(run *r, const char *name, bl_status status, bl_error *err
     if (!r->o->quiet)
         fprintf(stderr, "%-12s %6.2f s\n", name, now - r->stage_s);
     r->stage_s = now;
-    return bl_interrupted() ? bl_fail(err, BL_ESTOP, "interrupted; nothing was written") : BL_OK;
+    return bl_interrupted() ? bl_fail(err, BL_ESTOP, "interrupted") : BL_OK;
 }
 
 static void add_seconds(run *r, const char *name, double seconds)
@@ -407,7 +407,7 @@ static bl_status sound(run *r, bl_error *err)
         if (p->score.tracks[i].n_notes)
             status = add_instrument(r, &p->score.tracks[i], &chain, &tones_s, &mix_s, err);
         if (status == BL_OK && bl_interrupted())
-            status = bl_fail(err, BL_ESTOP, "interrupted; nothing was written");
+            status = bl_fail(err, BL_ESTOP, "interrupted");
     }
     at = bl_seconds();
     if (status == BL_OK)
@@ -526,6 +526,8 @@ bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_
             status = sound(r, &own);
         if (status == BL_OK)
             status = put_out(r, &own);
+        if (status == BL_ESTOP)
+            snprintf(own.msg, sizeof own.msg, "interrupted; nothing was written");
         infer_outputs_abort(&r->outputs);
         infer_song_free(&r->song);
         infer_tone_generator_free(r->generator);
