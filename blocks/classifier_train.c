@@ -22,7 +22,9 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     bl_config_int(c, section, "windows", 40, 0, 100000, err);
     bl_config_int(c, section, "max_windows", 6000, 1, 100000000, err);
     bl_config_real(c, section, "stem_dropout", 0.25, 0, 0.99, err);
+    bl_config_real(c, section, "voice_dropout", 0.5, 0, 0.99, err);
     bl_config_real(c, section, "stem_gain_db", 6, 0, 60, err);
+    bl_config_real(c, section, "tilt_db", 6, 0, 40, err);
     return err->code ? err->code : nn_optimizer_read(c, section, &s->optimizer, err);
 }
 

@@ -68,7 +68,7 @@ typedef struct collecting {
     int                 *place;     /* [data_instrument_count()] place in the table's list, -1 not learned */
     int64_t              window, hop;
     int                  n_windows, solo_songs;
-    double               stem_dropout, stem_gain_db;
+    double               stem_dropout, voice_dropout, stem_gain_db, tilt_db;
     excerpt              excerpts[MOST_EXCERPTS];
     int64_t              n_excerpts, seen_excerpts;
     float               *mix, *row, *labels;
@@ -143,11 +143,25 @@ static double power_of(const float *x, int64_t n)
     return n > 0 ? sum / (double)n : 0;
 }
 
+/* Another room, another desk: what lies below a frequency between 200 and 4000 Hz gets louder or softer against the rest. */
+static void tilt(collecting *c)
+{
+    const double hz = 200 * pow(20, bl_rng_uniform(&c->rng)), a = 1 - exp(-6.283185307179586 * hz / c->fx->sample_rate);
+    const double gain = exp2((2 * bl_rng_uniform(&c->rng) - 1) * c->tilt_db / 6.02);
+    double low = 0;
+    for (int64_t i = 0; i < c->window; i++) {
+        low += a * ((double)c->mix[i] - low);
+        c->mix[i] = (float)((double)c->mix[i] + (gain - 1) * low);
+    }
+}
+
 static bl_status add_mix(collecting *c, int genre, int song, blocks_window_kind kind, int held_out, bl_error *err)
 {
     bl_status status = BL_OK;
     if (blocks_classifier_is_silent(c->mix, c->window))
         return BL_OK;
+    if (kind != BLOCKS_WINDOW_SONG && c->tilt_db > 0)
+        tilt(c);
     status = blocks_classifier_row(c->fx, c->mix, c->window, c->row, err);
     return status == BL_OK ? blocks_window_table_add(c->table, c->row, c->labels, genre, song, kind, held_out, err) : status;
 }
@@ -168,6 +182,7 @@ static const double AUDIBLE = 1e-4;
 typedef struct stem_set {
     audio_clip clip[MOST_STEMS];
     int        instrument[MOST_STEMS]; /* place in the table's list, -1 */
+    int        is_voice[MOST_STEMS];
     int        n;
 } stem_set;
 
@@ -195,7 +210,9 @@ static bl_status load_stems(collecting *c, const data_song *song, stem_set *s, b
         if (audio_clip_new(&s->clip[s->n], 1, clip->n_samples, clip->sample_rate, err) != BL_OK)
             return err->code;
         memcpy(s->clip[s->n].samples, clip->samples, (size_t)clip->n_samples * sizeof *clip->samples);
-        s->instrument[s->n++] = song->stems[k].instrument >= 0 ? c->place[song->stems[k].instrument] : -1;
+        const int id = song->stems[k].instrument;
+        s->is_voice[s->n] = id >= 0 && data_instrument_at(id)->family == DATA_VOICES;
+        s->instrument[s->n++] = id >= 0 ? c->place[id] : -1;
     }
     return BL_OK;
 }
@@ -234,16 +251,20 @@ static bl_status add_song_windows(collecting *c, int i, const stem_set *stems, b
 /* One window of a song with stems left out and gains changed; sometimes of a single stem. */
 static bl_status add_remix(collecting *c, int i, const stem_set *stems, bl_error *err)
 {
-    static const double SOLO = 0.1;
-    const int only = bl_rng_uniform(&c->rng) < SOLO ? (int)bl_rng_below(&c->rng, stems->n) : -1;
+    static const double SOLO = 0.15;
+    int only = bl_rng_uniform(&c->rng) < SOLO ? (int)bl_rng_below(&c->rng, stems->n) : -1;
     const double master = exp2((2 * bl_rng_uniform(&c->rng) - 1) * c->stem_gain_db / 6.02);
     double gain[MOST_STEMS], power[MOST_STEMS];
     int64_t longest = 0;
     int kept = 0;
 
+    /* Often the voice: what a bare voice says about the genre, and what it does not, must be learned. */
+    if (only >= 0 && bl_rng_uniform(&c->rng) < 0.5)
+        for (int k = 0; k < stems->n; k++)
+            only = stems->is_voice[k] ? k : only;
     for (int k = 0; k < stems->n; k++) {
         gain[k] = master * exp2((2 * bl_rng_uniform(&c->rng) - 1) * c->stem_gain_db / 6.02);
-        if (only >= 0 ? k != only : bl_rng_uniform(&c->rng) < c->stem_dropout)
+        if (only >= 0 ? k != only : bl_rng_uniform(&c->rng) < (stems->is_voice[k] ? c->voice_dropout : c->stem_dropout))
             gain[k] = 0;
         kept += gain[k] > 0;
         longest = stems->clip[k].n_samples > longest ? stems->clip[k].n_samples : longest;
@@ -389,6 +410,8 @@ bl_status blocks_windows_collect(blocks_feature_extractor *fx, data_dataset *dat
     c->hop = (int64_t)(bl_config_real(config, section, "hop_s", 5, 0.1, 600, err) * fx->sample_rate);
     c->n_windows = (int)bl_config_int(config, section, "windows", 40, 0, 100000, err);
     c->stem_dropout = bl_config_real(config, section, "stem_dropout", 0.25, 0, 0.99, err);
+    c->voice_dropout = bl_config_real(config, section, "voice_dropout", 0.5, 0, 0.99, err);
+    c->tilt_db = bl_config_real(config, section, "tilt_db", 6, 0, 40, err);
     c->stem_gain_db = bl_config_real(config, section, "stem_gain_db", 6, 0, 60, err);
     const double cross_mixes = bl_config_real(config, section, "cross_mixes", 0.3, 0, 0.9, err);
     const int64_t max_windows = bl_config_int(config, section, "max_windows", 6000, 1, 100000000, err);

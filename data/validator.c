@@ -269,7 +269,8 @@ bl_status data_validator_learn(data_validator *v, const data_dataset *d, bl_erro
     for (int i = 0; i < d->n_songs && status == BL_OK; i++) {
         const data_song *song = &d->songs[i];
         /* A recording of one instrument alone says nothing about which instruments songs of its genre have. */
-        if (song->genre < 0 || (song->layout != DATA_STEMS && song->metadata.n_instruments < 2))
+        const int alone = song->layout == DATA_STEMS ? song->n_stems < 2 && !song->mixture : 1;
+        if (song->genre < 0 || (alone && song->metadata.n_instruments < 2))
             continue;
         memset(has, 0, n * sizeof *has);
         int any = 0;
