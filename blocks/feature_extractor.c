@@ -280,7 +280,8 @@ static bl_status encode(blocks_feature_extractor *fx, const float *mel, int64_t 
         return bl_fail(err, BL_ENOMEM, "no memory for %lld frames", (long long)T);
     for (int64_t t = 0; t < T; t++)
         for (int d = 0; d < D; d++)
-            (*latents)[t * D + d] = (float)(((double)code->x[d * T + t] - (double)fx->latent_mean[d]) * (double)fx->latent_scale[d]);
+            (*latents)[t * D + d] = (float)(((double)code->x[d * T + t] - (double)fx->latent_mean[d]) *
+                                            (double)fx->latent_scale[d]);
     return BL_OK;
 }
 

@@ -207,7 +207,8 @@ blocks_temporal *blocks_temporal_get(const nn_checkpoint *c, bl_error *err)
     char **names = nn_checkpoint_get_texts(c, "instruments", &n, e);
     bl_config *config = text && names ? bl_config_parse(text, nn_checkpoint_path(c), e) : NULL;
     blocks_temporal *t = config ? make(config, (const char *const *)names, n, 0, e) : NULL;
-    if (t && (get_row(c, "bands/mean", t->mean, t->n_bands, e) != BL_OK || get_row(c, "bands/scale", t->scale, t->n_bands, e) != BL_OK ||
+    if (t && (get_row(c, "bands/mean", t->mean, t->n_bands, e) != BL_OK ||
+              get_row(c, "bands/scale", t->scale, t->n_bands, e) != BL_OK ||
               nn_params_load(t->params, c, averages_of(c), e) != BL_OK)) {
         blocks_temporal_free(t);
         t = NULL;
@@ -408,8 +409,8 @@ bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, f
 
     for (int64_t i = 0; status == BL_OK && i < n_bins * T; i++)
         if (!isfinite(magnitude[i]) || magnitude[i] < 0)
-            status = bl_fail(err, BL_ENAN, "temporal model: the magnitude of bin %lld, frame %lld is not a finite number of 0 or more",
-                             (long long)(i / T), (long long)(i % T));
+            status = bl_fail(err, BL_ENAN, "temporal model: the magnitude of bin %lld, frame %lld is not a finite number of 0 or "
+                             "more", (long long)(i / T), (long long)(i % T));
     if (status != BL_OK || (status = make_map(t, n_bins, sample_rate, &m, err)) != BL_OK)
         return status;
     bands = malloc((size_t)t->n_bands * (size_t)T * sizeof *bands);

@@ -257,7 +257,7 @@ static void add_tone(const float *x, int64_t n, double speed, double gain, int64
             break;
         fade = (double)i < attack ? (double)i / attack : fade;
         if (at + i >= 0)
-            out[at + i] += (float)(gain * fade * ((1 - (place - (double)k)) * (double)x[k] + (place - (double)k) * (double)x[k + 1]));
+            out[at + i] += (float)(gain * fade * ((double)x[k] + (place - (double)k) * ((double)x[k + 1] - (double)x[k])));
     }
 }
 
@@ -285,7 +285,8 @@ static bl_status add_generated(player *p, int song, int stem, const music_note *
 }
 
 /* The notes between start_s and start_s + n_out samples, played into out; their transitions into p->transitions. */
-static bl_status play(player *p, int song, int stem, double start_s, float *out, int64_t n_out, int64_t *n_transitions, bl_error *err)
+static bl_status play(player *p, int song, int stem, double start_s, float *out, int64_t n_out, int64_t *n_transitions,
+                      bl_error *err)
 {
     static const double SHORTEST_RELEASE_S = 0.005, LONGEST_RELEASE_S = 0.25;
     const int rate = p->t->sample_rate;
@@ -313,8 +314,8 @@ static bl_status play(player *p, int song, int stem, double start_s, float *out,
         }
         const data_tone *d = &p->tones.tones[k];
         const double loudness = (double)note->velocity / (d->velocity > 0 ? d->velocity : 1);
-        add_tone(d->samples, d->n_samples, exp2((note->pitch - d->pitch) / 12.0), loudness * loudness, at, duration, release_s, rate,
-                 out, n_out);
+        add_tone(d->samples, d->n_samples, exp2((note->pitch - d->pitch) / 12.0), loudness * loudness, at, duration, release_s,
+                 rate, out, n_out);
         p->phrases->n_notes++;
     }
     return status;

@@ -154,7 +154,7 @@ static bl_status prepare(model *m, train_options *opt, int64_t every[3], bl_erro
         blocks_autoencoder_settings_read(m->fx, err) != BL_OK || blocks_config_check(m->fx->config, own, err) != BL_OK)
         return err->code;
     if (!(m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err)) ||
-        blocks_mel_clips_collect(m->fx, m->dataset, max_minutes, stems, 0, (uint64_t)opt->seed, opt->quiet, &m->clips, err) != BL_OK)
+        blocks_mel_clips_collect(m->fx, m->dataset, max_minutes, stems, 0, (uint64_t)opt->seed, opt->quiet, &m->clips, err))
         return err->code;
     if (!opt->quiet)
         fprintf(stderr, "%.1f minutes to learn from, %.1f held out\n", (double)m->clips.n_training_frames * m->fx->hop_s / 60,

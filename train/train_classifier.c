@@ -87,12 +87,14 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     blocks_feature_extractor *fx;
 
     m->seed = opt->seed;
-    if (train_model_path(m->path, "classifier", opt, err) != BL_OK || train_model_path(features, "autoencoder", opt, err) != BL_OK ||
+    if (train_model_path(m->path, "classifier", opt, err) != BL_OK ||
+        train_model_path(features, "autoencoder", opt, err) != BL_OK ||
         blocks_config_fill(opt->config, "configs/classifier.ini", settings, networks, err) != BL_OK)
         return err->code;
     /* Mistakes in the config are found before anything is trained: a classifier of other sizes is built and thrown away. */
     if (!(fx = blocks_feature_extractor_new(opt->config, 1, err)) ||
-        !(m->classifier = blocks_classifier_new(opt->config, fx, nothing, 1, nothing, 1, 1, err)) || read_keys(m, opt, err) != BL_OK)
+        !(m->classifier = blocks_classifier_new(opt->config, fx, nothing, 1, nothing, 1, 1, err)) ||
+        read_keys(m, opt, err) != BL_OK)
         return err->code;
     blocks_classifier_free(m->classifier);
     m->classifier = NULL;
@@ -110,7 +112,8 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
         return err->code;
     m->trainer = blocks_classifier_trainer_new(m->classifier, &m->table, (uint64_t)opt->seed, err);
     if (m->trainer && !opt->quiet)
-        fprintf(stderr, "%lld windows, %d genres, %d instruments\n", (long long)m->table.n, m->table.n_genres, m->table.n_instruments);
+        fprintf(stderr, "%lld windows, %d genres, %d instruments\n", (long long)m->table.n, m->table.n_genres,
+                m->table.n_instruments);
     /* The loop compares it with the checkpoint's, which has what the network filled in. */
     bl_config *whole = bl_config_copy(m->classifier->config);
     if (whole) {

@@ -258,11 +258,16 @@ static void add_bias(dense *d, const real *bias)
         d->bias[o] += bias[o];
 }
 
+/* Whether the body's condition takes this input. */
+static int uses(const wavenet_private *w, const char *input)
+{
+    return !strcmp(w->plan.condition[0], input) || !strcmp(w->plan.condition[1], input);
+}
+
 /* The condition's convolution: local channels become inputs of the gate, global ones part of its bias. */
 static void fill_condition(block_layer *l, const wavenet_private *w, const real *weight, const float *global, int64_t first_row)
 {
-    const int64_t n = w->public.n_local * (int64_t)(!strcmp(w->plan.condition[0], "local") || !strcmp(w->plan.condition[1], "local"));
-    const int64_t g = w->public.n_global * (int64_t)(!strcmp(w->plan.condition[0], "global") || !strcmp(w->plan.condition[1], "global"));
+    const int64_t n = uses(w, "local") ? w->public.n_local : 0, g = uses(w, "global") ? w->public.n_global : 0;
     const int64_t local_at = !strcmp(w->plan.condition[0], "local") ? 0 : g, global_at = local_at == 0 ? n : 0;
     for (int64_t o = 0; weight && o < l->gate.n_out; o++) {
         for (int64_t i = 0; i < n; i++)
@@ -316,12 +321,11 @@ static int make_heads(nn_wavenet_generator *g, const wavenet_private *w)
 static int make_generator(nn_wavenet_generator *g, const wavenet_private *w, const float *global)
 {
     const nn_layer *body = nn_network_layer(w->public.net, "body"), *embed = nn_network_layer(w->public.net, "embed");
-    const int uses_local = !strcmp(w->plan.condition[0], "local") || !strcmp(w->plan.condition[1], "local");
     g->channels = nn_layer_int(body, "channels");
     g->skip = nn_layer_int(body, "skip_channels");
     g->kernel_size = nn_layer_int(body, "kernel_size");
     g->n_layers = nn_layer_int(body, "stacks") * nn_layer_int(body, "layers");
-    g->n_local = uses_local ? w->public.n_local : 0;
+    g->n_local = uses(w, "local") ? w->public.n_local : 0;
     g->n_embed = nn_layer_int(embed, "embedding_dim");
     g->width = g->channels + g->skip > g->n_embed ? g->channels + g->skip : g->n_embed;
     const size_t table = (size_t)(NN_WAVENET_LEVELS * g->n_embed);
