@@ -1,3 +1,4 @@
+/* Over 600 lines: tempo, beats and downbeats are one decision over the same scores. */
 #include "audio/rhythm.h"
 
 #include "audio/flux.h"

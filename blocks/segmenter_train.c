@@ -1,3 +1,4 @@
+/* Over 600 lines: learning and its baselines are measured on the same parts in one pass. */
 #include "blocks/segmenter_train.h"
 
 #include "audio/separation.h"

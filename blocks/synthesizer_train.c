@@ -1,3 +1,4 @@
+/* Over 600 lines: batches, losses, validation and checkpoints of one trainer share its struct. */
 #include "blocks/synthesizer_train.h"
 
 #include "data/instruments.h"

@@ -1,3 +1,4 @@
+/* Over 600 lines: guessing, training and storage of one detector. */
 #include "blocks/tone_detector.h"
 
 #include "base/progress.h"

@@ -1,3 +1,4 @@
+/* Over 600 lines: one song from its form to the last note, in the order it is invented. */
 /* The whole songwriter: form, harmony, melody and one routine per kind of player; they share one state and read
  * best side by side, hence the length. */
 #include "data/songwriter.h"

@@ -1,3 +1,4 @@
+/* Over 600 lines: reading and writing of the report stand side by side, key by key, so that neither forgets one. */
 /* Reading (checks and all) and writing stand together, since they are two sides of one format. */
 #include "infer/plan.h"
 

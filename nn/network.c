@@ -1,3 +1,4 @@
+/* Over 600 lines: parser, builder and runner of one syntax, whose errors name its lines. */
 /* Networks from .ini sections: parsing, wiring, running. Parsing is most of it: every mistake has its sentence. Longer than
  * 600 lines, because parser, table and run share the list of items, which nobody else should see. */
 #include "nn/network.h"

@@ -1,3 +1,4 @@
+/* Over 600 lines: solver, probabilities, search and storage of one learner share its kernel cache. */
 /* One file of some length, because solver, cross-validation and probabilities share the kernel and the
  * layout of a pair's points; the sections stand in the order of the header. */
 #include "nn/models/svm.h"
