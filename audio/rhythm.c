@@ -11,7 +11,9 @@
 /* The bar pointer: a hidden Markov model whose state is (beat period, place in the bar); it moves one
  * frame a frame, and the period may change at every beat. Since the place only advances, scores stay
  * where they are and the origin moves: state (T, j) of time t is cell (j - t) mod (beats*T) of T's ring.
- * Only events (sung notes, peaks of the flux) and beats touch the scores, which makes it cheap. */
+ * Only events (sung notes, peaks of the flux) and beats touch the scores, which makes it cheap.
+ *
+ * Over 600 lines because all of it reads one private model: events, meters and places in the bar. */
 
 static const double HOP_S = 0.005, BPM_MIN = 46, BPM_MAX = 210, BPM_DEFAULT = 100;
 static const double PIECE_S = 240; /* back pointers are held for so long a piece at a time: bounded memory */

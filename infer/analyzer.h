@@ -3,8 +3,8 @@
  *     infer_analyzer_read     the file
  *     infer_analyzer_part     vocal, song or instrumental? A song is separated; the lead is the voice, in an
  *                             instrumental the whole
- *     infer_analyzer_listen   sung notes, tempo, beats, bars, key
  *     infer_analyzer_genre    genre and the instruments in the recording (blocks/classifier.h)
+ *     infer_analyzer_listen   sung notes, tempo, beats, bars, key; a beat slower than the genre's slowest is taken as two
  *     infer_analyzer_tracks   the kept accompaniment as instrument tracks (blocks/segmenter.h, tone_detector.h)
  *     infer_analyzer_chords   chords under the melody, or heard in the accompaniment (music/harmony.h)
  *

@@ -309,15 +309,15 @@ static bl_status hear(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
     char style[64];
-    if (stage(r, "separate", infer_analyzer_part(&r->song, p, err), err) != BL_OK ||
-        stage(r, "listen", infer_analyzer_listen(&r->song, p, err), err) != BL_OK)
+    if (stage(r, "separate", infer_analyzer_part(&r->song, p, err), err) != BL_OK)
         return err->code;
     bl_status status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
     if (status == BL_OK)
         status = infer_check_genre(p, r->model_dir, err);
     if (status == BL_OK)
         status = song_context(r, err);
-    if (stage(r, "features", status, err) != BL_OK)
+    if (stage(r, "features", status, err) != BL_OK ||
+        stage(r, "listen", infer_analyzer_listen(&r->song, p, err), err) != BL_OK)
         return err->code;
     const infer_band_request request = { r->o->instruments, r->o->force, r->model_dir };
     if (stage(r, "validate", infer_validate(p, &r->song, &request, r->generator, err), err) != BL_OK)

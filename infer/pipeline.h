@@ -1,6 +1,6 @@
 /* The whole chain: a recording becomes a song with a band. What bin/infer does, as a function.
  *
- *     read -> separate -> listen -> genre -> validate -> chords, arrange -> tracks -> tones -> spectrogram,
+ *     read -> separate -> genre -> listen -> validate -> chords, arrange -> tracks -> tones -> spectrogram,
  *     temporal, audio (per stem) -> mix -> write
  *
  * Each stage is one file of infer/; this one runs them in order, takes their times and keeps stdout and stderr. All files
