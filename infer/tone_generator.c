@@ -17,6 +17,7 @@ static const double DURATION_RATIO = 1.3, SHORTEST_S = 0.08;
 static const double SPLICE_S = 0.012;          /* crossfade from the held part to the release   */
 static const double AGAIN_FADE_S = 0.02;       /* the same pitch sounds again                   */
 static const double LEGATO_FADE_S = 0.03;      /* the next note of a one-voice instrument       */
+static const double DAMP_FADE_S = 0.025;       /* a released string before the next stroke      */
 static const double CHOKE_FADE_S = 0.04;       /* a closing hi-hat                              */
 static const double LATEST_S = 0.08;           /* no more than this is made up for              */
 static const double AUDIBLE = 0.0003;          /* -70 dB below a tone's peak: its tail ends     */
@@ -322,6 +323,7 @@ static double end_of(const job *j, int i, double *fade_s)
     const music_track *track = j->in->track;
     const music_note *n = &track->notes[i];
     const int one_voice = j->instrument && j->instrument->polyphony == 1;
+    const int one_hand = j->instrument && j->instrument->family == MUSIC_GUITAR;
     for (int k = i + 1; k < track->n_notes; k++) {
         const music_note *next = &track->notes[k];
         if (next->onset_s > n->offset_s + 4)
@@ -334,6 +336,10 @@ static double end_of(const job *j, int i, double *fade_s)
         }
         if (j->is_drums)
             continue; /* a struck drum keeps ringing under the next stroke */
+        if (one_hand && n->offset_s <= next->onset_s + 0.01) { /* the strings are damped before the next stroke */
+            *fade_s = DAMP_FADE_S;
+            return next->onset_s;
+        }
         if (next->pitch == n->pitch || one_voice) {
             *fade_s = next->pitch == n->pitch ? AGAIN_FADE_S : LEGATO_FADE_S;
             return next->onset_s;

@@ -12,7 +12,7 @@
  * Attack    A voice that speaks late is started earlier, by the median delay of its own tones' attacks
  *           (infer_tone_latency), so that what is heard lies on the note.
  * Ends      A note is faded when the same pitch sounds again; any note of an instrument that plays one note at a time;
- *           an open hi-hat when it is closed.
+ *           an open hi-hat when it is closed; a guitar's released strings at the next stroke.
  * Shapes    stem [n_samples], mono, at infer_tone_generator_rate; it is added to.
  * Errors    load: as nn_checkpoint_open. run: BL_EARG: no voice for the track's instrument; BL_ESTOP: interrupted; BL_ENOMEM.
  * Memory    _load returns; release with _free (NULL allowed).
