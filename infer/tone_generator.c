@@ -17,7 +17,7 @@ static const double DURATION_RATIO = 1.3, SHORTEST_S = 0.08;
 static const double SPLICE_S = 0.012;          /* crossfade from the held part to the release   */
 static const double AGAIN_FADE_S = 0.02;       /* the same pitch sounds again                   */
 static const double LEGATO_FADE_S = 0.03;      /* the next note of a one-voice instrument       */
-static const double DAMP_FADE_S = 0.025;       /* a released string before the next stroke      */
+static const double DAMP_FADE_S = 0.045, DAMP_AHEAD_S = 0.008; /* strings before the hand's next stroke */
 static const double CHOKE_FADE_S = 0.04;       /* a closing hi-hat                              */
 static const double LATEST_S = 0.08;           /* no more than this is made up for              */
 static const double AUDIBLE = 0.0003;          /* -70 dB below a tone's peak: its tail ends     */
@@ -338,7 +338,7 @@ static double end_of(const job *j, int i, double *fade_s)
             continue; /* a struck drum keeps ringing under the next stroke */
         if (one_hand && n->offset_s <= next->onset_s + 0.01) { /* the strings are damped before the next stroke */
             *fade_s = DAMP_FADE_S;
-            return next->onset_s;
+            return fmax(next->onset_s - DAMP_AHEAD_S, n->onset_s + 0.03);
         }
         if (next->pitch == n->pitch || one_voice) {
             *fade_s = next->pitch == n->pitch ? AGAIN_FADE_S : LEGATO_FADE_S;
