@@ -4,6 +4,10 @@
  * `backward` is given dy (same shape as y) and sets din[i] for each input that nn_wants_grad, by calling ops: so
  * gradients of gradients need no further code. A fused gradient kernel is an op of its own.
  * `alias` set: y shares in[0]'s buffer (reshape).
+ * `scratch` says, from shapes and attributes alone, how many elements of working memory `forward` needs; it finds them in
+ * y->scratch (64-byte aligned, not zeroed; NULL when it asked for 0). So memory is known before anything is computed.
+ * `unread` names the values that `backward` (and the ops that it emits) will not read: they may be released as soon as
+ * forward no longer needs them. 0, the default, keeps everything.
  *
  * `examples` are run by tests/nn/test_ops.c: gradient checks of first and second order in double. Syntax, one
  * string each: input shapes "[2,3,17] [3]", with an optional range per input "[2,3]:0.5..2" (default -1..1),
@@ -25,9 +29,14 @@ struct nn_op {
     int         alias;
     int         first_order_only;  /* second order goes through another op; say why in the file */
     unsigned    no_grad;           /* bit i: input i has no gradient by design (an index, a pitch)    */
+    unsigned    unread;            /* NN_READ_IN(i), NN_READ_OUT: values that backward never looks at */
+    int64_t   (*scratch)(const nn_node *y);                  /* elements wanted in y->scratch during forward */
     int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
     const char *const *examples;
 };
+
+#define NN_READ_IN(i) (1u << (i))
+#define NN_READ_OUT   (1u << NN_MAX_IN)
 
 /* All ops, in name order, NULL at the end (generated). */
 extern const nn_op *const nn_ops[];

@@ -387,7 +387,13 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         if (!y->buffer)
             return NULL;
         y->x = y->buffer->data;
-        op->forward(t, y);
+        const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
+        if (n_scratch > 0)
+            y->scratch = nn_scratch(t, n_scratch);
+        if (!t->err.code)
+            op->forward(t, y);
+        nn_scratch_release(t, y->scratch);
+        y->scratch = NULL;
         if (t->err.code)
             return NULL;
     }

@@ -53,6 +53,7 @@ typedef struct nn_node {
     int             needs_grad;
     int             keep;       /* not 0: the value survives nn_backward and scopes           */
     real           *grad_sink;  /* parameters: where nn_backward adds the gradient            */
+    real           *scratch;    /* working memory of forward, while it runs (op.h)             */
     int64_t         index;      /* place on the tape                                          */
     nn_buffer      *buffer;     /* NULL when x is borrowed                                    */
     struct nn_node *previous;   /* the node made before this one                              */
