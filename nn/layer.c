@@ -1,6 +1,5 @@
 /* Parameters, options and the shared building blocks of layers. */
 #include "nn/layer.h"
-#include "nn/network.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -211,36 +210,4 @@ bl_status nn_build_broadcast(nn_layer *l, bl_error *err)
         }
     l->out_shape = out;
     return out.rank <= 2 ? BL_OK : bl_fail(err, BL_ESHAPE, "expects [C, T] or [C], got %s", nn_shape_str(&out, a));
-}
-
-/* ---- the catalogue ---- */
-
-void nn_layers_print(FILE *out)
-{
-    for (const nn_layer_type *const *type = nn_layer_types; *type; type++) {
-        fprintf(out, "%s\n    %s\n", (*type)->name, (*type)->summary);
-        for (const nn_layer_option *o = (*type)->options; o && o->name; o++) {
-            char fallback[48] = "required";
-            const double value = o->fallback;
-            if (!isnan(value)) {
-                const char *word = o->choices;
-                int skip = o->kind == NN_OPTION_CHOICE ? (int)value : value < 0 && o->choices ? -1 - (int)value : -1;
-                while (skip > 0 && word && (word = strchr(word, '|')) != NULL) {
-                    word++;
-                    skip--;
-                }
-                if (skip == 0 && word)
-                    snprintf(fallback, sizeof fallback, "%.*s", (int)strcspn(word, "|"), word);
-                else if (o->kind == NN_OPTION_BOOL)
-                    snprintf(fallback, sizeof fallback, "%s", value != 0 ? "true" : "false");
-                else
-                    snprintf(fallback, sizeof fallback, "%g", value);
-            }
-            fprintf(out, "    %-16s %-10s %s", o->name, fallback, o->help);
-            if (o->choices)
-                fprintf(out, o->kind == NN_OPTION_INT ? " (or %s)" : " (%s)", o->choices);
-            fputc('\n', out);
-        }
-        fputc('\n', out);
-    }
 }

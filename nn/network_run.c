@@ -1,0 +1,65 @@
+/* Running a network: inputs checked, layers in order; without recording every value goes after its last use. */
+#include "nn/network_private.h"
+
+static int input_fits(const nn_shape *want, const nn_node *x)
+{
+    if (x->shape.rank != want->rank + 1)
+        return 0;
+    for (int d = 0; d < want->rank; d++)
+        if (want->dim[d] >= 0 ? x->shape.dim[d + 1] != want->dim[d] : x->shape.dim[d + 1] < 1)
+            return 0;
+    return 1;
+}
+
+/* Inference: gives back what was made since mark and is not read after item i. */
+static void release_dead(nn_network *net, nn_tape *t, nn_node *mark, int i)
+{
+    for (int k = 0; k <= i; k++) {
+        nn_node *v = net->items[k].value;
+        if ((net->items[k].held = v && net->items[k].last_use > i && !(v->keep & 1)))
+            v->keep |= 1;
+    }
+    nn_scope_end(t, mark, net->items[i].value);
+    for (int k = 0; k <= i; k++) {
+        if (net->items[k].held)
+            net->items[k].value->keep &= ~1;
+        if (net->items[k].last_use <= i)
+            net->items[k].value = NULL;
+    }
+}
+
+nn_node *nn_network_run(nn_network *net, nn_tape *t, nn_node *const *inputs, nn_node **outputs)
+{
+    char want[96], got[96];
+    int next_input = 0;
+    for (int i = 0; i < net->n; i++)
+        net->items[i].value = NULL;
+    for (int i = 0; outputs && i < net->n_outputs; i++)
+        outputs[i] = NULL;
+    nn_node *mark = nn_scope_begin(t);
+    for (int i = 0; i < net->n && !t->err.code; i++) {
+        nn_network_item *it = &net->items[i];
+        nn_node *in[NN_MAX_IN];
+        if (!it->layer) {
+            it->value = inputs[next_input++];
+            if (it->value && !input_fits(&it->shape, it->value)) {
+                nn_shape_str(&it->value->shape, got);
+                bl_fail(&t->err, BL_ESHAPE, "%s: input \"%s\" expects a batch of %s, got %s", net->section, it->key,
+                        nn_network_shape_str(&it->shape, want), got);
+            }
+            continue;
+        }
+        for (int k = 0; k < it->n_in; k++)
+            in[k] = net->items[it->in[k]].value;
+        it->value = it->layer->type->forward(it->layer, t, in);
+        if (t->err.code)
+            bl_error_prefix(&t->err, "%s (%s)", it->layer->path, it->layer->type->name);
+        else if (!t->recording)
+            release_dead(net, t, mark, i);
+    }
+    if (t->err.code)
+        return NULL;
+    for (int i = 0; outputs && i < net->n_outputs; i++)
+        outputs[i] = net->items[net->output[i]].value;
+    return net->items[net->output[0]].value;
+}
