@@ -123,6 +123,16 @@ check: all test-programs
 demo: all
 	$(Q)tools/demo.sh
 
+# Ours beside PyTorch (tests/bench/): make bench CASES='wavegan.*' THREADS=2 SECONDS=10 PYTHON=/usr/bin/python3
+BENCH := $(B)/tests/bench/bench
+$(BENCH): $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/bench/*.c))) $(foreach m,$(call upto,nn),$(call library,$(m)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/tests/bench/machine.o: CFLAGS += -ffp-contract=fast
+bench: $(BENCH)
+	$(Q)$(BENCH) $(if $(CASES),--cases '$(CASES)') $(if $(THREADS),--threads $(THREADS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PYTHON),--python $(PYTHON))
+
 packages:
 	$(Q)tools/setup.sh packages
 
@@ -134,7 +144,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'
-	@echo 'targets: all check demo packages clean   variables: BUILD=release|debug|f64|asan V=1 O=build BIN=bin'
+	@echo 'targets: all check bench demo packages clean   variables: BUILD=release|debug|f64|asan V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:

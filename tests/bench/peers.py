@@ -1,0 +1,240 @@
+"""The cases of tests/bench/cases.c in PyTorch: the same networks, losses, optimizers and batches, float32.
+
+    peers.py CASE --threads N --seconds S
+
+prints the lines that bench.c reads: "sample VALUE" for each measurement, "peak_mb VALUE" (highest resident memory of
+this process), "version TEXT". bench.c starts it with the environment that is best for PyTorch.
+"""
+import argparse
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+# ---- WaveGAN ----
+
+class Generator(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        width = [16 * d, 8 * d, 4 * d, 2 * d, d, 1]
+        self.dense = nn.Linear(100, 256 * d)
+        self.up = nn.ModuleList(nn.ConvTranspose1d(a, b, 25, 4, padding=11, output_padding=1)
+                                for a, b in zip(width, width[1:]))
+
+    def forward(self, z):
+        x = F.relu(self.dense(z)).view(len(z), -1, 16)
+        for up in self.up[:-1]:
+            x = F.relu(up(x))
+        return torch.tanh(self.up[-1](x))
+
+
+def phase_shuffle(x, n=2):
+    k = int(torch.randint(-n, n + 1, ()))
+    if k > 0:
+        return F.pad(x, (k, 0), mode="reflect")[:, :, :x.shape[2]]
+    return F.pad(x, (0, -k), mode="reflect")[:, :, -k:] if k < 0 else x
+
+
+class Critic(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        width = [1, d, 2 * d, 4 * d, 8 * d, 16 * d]
+        self.down = nn.ModuleList(nn.Conv1d(a, b, 25, 4, padding=11) for a, b in zip(width, width[1:]))
+        self.score = nn.Linear(256 * d, 1)
+
+    def forward(self, x):
+        for i, down in enumerate(self.down):
+            x = F.leaky_relu(down(x), 0.2)
+            if i < len(self.down) - 1:
+                x = phase_shuffle(x)
+        return self.score(x.flatten(1))
+
+
+def gan_iteration(d, batch):
+    """One step of the generator and five of the critic, of which one is measured."""
+    g, c = Generator(d), Critic(d)
+    g_optimizer, c_optimizer = (torch.optim.Adam(m.parameters(), 1e-4, betas=(0.5, 0.9)) for m in (g, c))
+    real = torch.rand(batch, 1, 16384) * 2 - 1
+
+    def critic_step():
+        with torch.no_grad():
+            fake = g(torch.randn(batch, 100))
+        loss = c(fake).mean() - c(real).mean()
+        between = torch.lerp(real, fake, torch.rand(batch, 1, 1)).requires_grad_(True)
+        slope, = torch.autograd.grad(c(between).sum(), between, create_graph=True)
+        loss = loss + 10 * ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        c_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        c_optimizer.step()
+
+    def generator_step():
+        c.requires_grad_(False)
+        loss = -c(g(torch.randn(batch, 100))).mean()
+        g_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        g_optimizer.step()
+        c.requires_grad_(True)
+
+    return lambda: seconds(generator_step) + 5 * seconds(critic_step)
+
+
+def generate(d, batch):
+    g = Generator(d).eval()
+    z = torch.randn(batch, 100)
+    return lambda: batch * 1.024 / seconds(lambda: g(z))
+
+
+# ---- WaveNet ----
+
+class WaveNet(nn.Module):
+    def __init__(self, residual=64, gate=128, skip=64, layers=30, cycle=10):
+        super().__init__()
+        self.dilations = [2 ** (i % cycle) for i in range(layers)]
+        self.embed = nn.Embedding(256, residual)
+        self.dilated = nn.ModuleList(nn.Conv1d(residual, gate, 2, dilation=d) for d in self.dilations)
+        self.residual = nn.ModuleList(nn.Conv1d(gate // 2, residual, 1) for _ in self.dilations)
+        self.skip = nn.ModuleList(nn.Conv1d(gate // 2, skip, 1) for _ in self.dilations)
+        self.post = nn.Conv1d(skip, 256, 1)
+        self.logits = nn.Conv1d(256, 256, 1)
+
+    def forward(self, index):
+        x = self.embed(index).transpose(1, 2).contiguous()
+        total = 0
+        for dilation, dilated, residual, skip in zip(self.dilations, self.dilated, self.residual, self.skip):
+            a, b = dilated(F.pad(x, (dilation, 0))).chunk(2, 1)
+            z = torch.tanh(a) * torch.sigmoid(b)
+            total = total + skip(z)
+            x = x + residual(z)
+        return self.logits(F.relu(self.post(F.relu(total))))
+
+
+def wavenet_train():
+    net = WaveNet()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x = torch.randint(0, 256, (1, 16001))
+
+    def step():
+        loss = F.cross_entropy(net(x[:, :-1]), x[:, 1:])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return lambda: seconds(step)
+
+
+class WaveNetStep(nn.Module):
+    """One sample: (x [64], what each layer saw `dilation` samples ago [30, 64]) -> (logits, what each layer sees now)."""
+
+    def __init__(self, net):
+        super().__init__()
+        def fixed(t):
+            return nn.Parameter(t.detach().clone().contiguous(), requires_grad=False)
+        self.w = nn.ParameterList(fixed(torch.cat([m.weight[:, :, 0], m.weight[:, :, 1]], 1)) for m in net.dilated)
+        self.b = nn.ParameterList(fixed(m.bias) for m in net.dilated)
+        self.w_out = nn.ParameterList(fixed(torch.cat([r.weight[:, :, 0], s.weight[:, :, 0]]))
+                                      for r, s in zip(net.residual, net.skip))
+        self.b_out = nn.ParameterList(fixed(torch.cat([r.bias, s.bias])) for r, s in zip(net.residual, net.skip))
+        self.w1, self.b1 = fixed(net.post.weight[:, :, 0]), fixed(net.post.bias)
+        self.w2, self.b2 = fixed(net.logits.weight[:, :, 0]), fixed(net.logits.bias)
+
+    def forward(self, x, past):
+        x = x.view(1, -1)
+        seen = []
+        total = torch.zeros(1, 64)
+        for i in range(30):
+            seen.append(x)
+            h = F.linear(torch.cat([past[i:i + 1], x], 1), self.w[i], self.b[i])
+            y = F.linear(torch.tanh(h[:, :64]) * torch.sigmoid(h[:, 64:]), self.w_out[i], self.b_out[i])
+            x = x + y[:, :64]
+            total = total + y[:, 64:]
+        y = F.linear(F.relu(F.linear(F.relu(total), self.w1, self.b1)), self.w2, self.b2)
+        return y.view(-1), torch.cat(seen, 0)
+
+
+def wavenet_generate():
+    """Sample by sample with a queue per layer; the step is traced and frozen, which is PyTorch's fastest form of it."""
+    net = WaveNet().eval()
+    n, dilations, layers = 400, torch.tensor(net.dilations), torch.arange(30)
+    table, queue = net.embed.weight.detach(), torch.zeros(30, 512, 64)
+    step = torch.jit.freeze(torch.jit.trace(WaveNetStep(net).eval(), (table[0], queue[:, 0])))
+    state = {"t": 0, "index": 128}
+
+    def run():
+        t, index = state["t"], state["index"]
+        for _ in range(n):
+            place = t % dilations
+            logits, seen = step(table[index], queue[layers, place])
+            queue[layers, place] = seen
+            index = int(torch.multinomial(torch.softmax(logits, 0), 1))
+            t += 1
+        state["t"], state["index"] = t, index
+
+    return lambda: n / seconds(run)
+
+
+# ---- a small MLP ----
+
+def mlp(make_optimizer):
+    net = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    optimizer = make_optimizer(net.parameters())
+    x, y = torch.randn(32, 64), torch.randn(32, 1)
+
+    def run():
+        for _ in range(500):
+            optimizer.zero_grad(set_to_none=True)
+            F.mse_loss(net(x), y).backward()
+            optimizer.step()
+
+    return lambda: 500 / seconds(run)
+
+
+# ---- measuring ----
+
+def seconds(f):
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
+
+
+# name: (how it is prepared, whether it needs gradients); calling what is prepared gives one measurement
+CASES = {
+    "wavegan.train.d16.b16": (lambda: gan_iteration(16, 16), True),
+    "wavegan.train.d64.b16": (lambda: gan_iteration(64, 16), True),
+    "wavegan.infer.d16.b64": (lambda: generate(16, 64), False),
+    "wavegan.infer.d64.b64": (lambda: generate(64, 64), False),
+    "wavenet.train.b1x16000": (wavenet_train, True),
+    "wavenet.generate": (wavenet_generate, False),
+    "mlp.sgd.b32": (lambda: mlp(lambda p: torch.optim.SGD(p, 1e-2)), True),
+    "mlp.adam.b32": (lambda: mlp(lambda p: torch.optim.Adam(p, 1e-3)), True),
+}
+
+
+def peak_mb():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_num_interop_threads(1)
+    torch.manual_seed(0)
+    prepare, needs_grad = CASES[args.case]
+    print("version", torch.__version__, flush=True)
+    with torch.set_grad_enabled(needs_grad):
+        measure = prepare()
+        measure()
+        start, n = time.perf_counter(), 0
+        while n < 2 or time.perf_counter() - start < args.seconds:
+            print("sample", measure(), flush=True)
+            n += 1
+    print("peak_mb", peak_mb(), flush=True)
+
+
+main()
