@@ -210,9 +210,11 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
     if (nn_optimizer_read(c, "train", generator, err) != BL_OK || nn_optimizer_read(c, "gan", critic, err) != BL_OK ||
         read_resolutions(t, c, err) != BL_OK || read_features(t, c, err) != BL_OK)
         return err->code;
-    for (int k = 0; k < t->n_features && t->s->discriminator; k++)
+    for (int k = 0; k < t->n_features && t->s->discriminator; k++) {
         if (!nn_network_layer(t->s->discriminator, t->feature[k]))
             return bl_fail(err, BL_EARG, "%s: gan.feature_layers: [discriminator] has no layer \"%s\"", bl_config_name(c), t->feature[k]);
+        nn_network_keep(t->s->discriminator, t->feature[k]);
+    }
     t->lr = generator->lr;
     t->critic_lr = critic->lr;
     return err->code;

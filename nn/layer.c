@@ -162,7 +162,7 @@ void nn_release_but(nn_tape *t, nn_node *mark, int n, nn_node *const *live)
 {
     int held = 0; /* bit i: live[i] was marked here */
     BL_ASSERT(n < 31);
-    if (t->err.code || t->recording)
+    if (t->err.code)
         return;
     for (int i = 0; i < n; i++)
         if (live[i] && !(live[i]->keep & 1)) {

@@ -94,8 +94,8 @@ nn_node *nn_weight_norm(nn_tape *tape, nn_node *g, nn_node *v);
 /* [B, C] -> [B, C, 1]; other ranks as they are. */
 nn_node *nn_as_sequence(nn_tape *tape, nn_node *x);
 
-/* For forward functions of long stacks: in inference, gives back everything made since `mark` (nn_scope_begin) but the
- * n values of `live` (NULL allowed); does nothing while recording. */
+/* For forward functions of long stacks: gives back everything made since `mark` (nn_scope_begin) but the n values of `live`
+ * (NULL allowed) and, while recording, what gradients will read. */
 void nn_release_but(nn_tape *tape, nn_node *mark, int n, nn_node *const *live);
 
 /* For build functions: input i must be [channels, T]. */

@@ -72,6 +72,13 @@ nn_shape nn_network_output_shape(const nn_network *net, int i)
     return net->items[net->output[i]].shape;
 }
 
+void nn_network_keep(nn_network *net, const char *key)
+{
+    const int i = nn_network_find(net, key);
+    if (i >= 0)
+        net->items[i].last_use = net->n;
+}
+
 nn_node *nn_network_value(const nn_network *net, const char *key)
 {
     const int i = nn_network_find(net, key);

@@ -39,11 +39,13 @@ int         nn_network_reads_index(const nn_network *net, int i);
 int         nn_network_n_outputs(const nn_network *net);
 nn_shape    nn_network_output_shape(const nn_network *net, int i);
 
-/* inputs[i] is [B, ...input shape]. Fills outputs[n_outputs]; returns outputs[0]. In inference (tape not recording)
- * every intermediate value is released after its last use. */
+/* inputs[i] is [B, ...input shape]. Fills outputs[n_outputs]; returns outputs[0]. Every intermediate value is released after
+ * its last use; while recording, those stay that a gradient rule will read. */
 nn_node *nn_network_run(nn_network *net, nn_tape *tape, nn_node *const *inputs, nn_node **outputs);
 
-/* The output of any layer by key, of the last run while recording (feature matching); NULL when there is none. */
+/* The output of a layer by key, of the last run, for those that nn_network_keep has named (feature matching); other values
+ * are released after their last use. NULL when there is none. */
+void     nn_network_keep(nn_network *net, const char *key);
 nn_node *nn_network_value(const nn_network *net, const char *key);
 
 /* The layer of a key (its parameters, its options); NULL when there is none. Of a repeated layer "key/0", "key/1"...,

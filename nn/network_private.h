@@ -13,7 +13,6 @@ typedef struct nn_network_item {
     int       in[NN_MAX_IN], n_in;
     int       last_use;         /* the last item that reads this value; n for outputs  */
     int       line;
-    int       held;             /* during a run: `keep` was set by us                  */
     nn_shape  shape;            /* without batch                                       */
     nn_node  *value;            /* of the last run                                     */
 } nn_network_item;

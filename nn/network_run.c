@@ -11,20 +11,22 @@ static int input_fits(const nn_shape *want, const nn_node *x)
     return 1;
 }
 
-/* Inference: gives back what was made since mark and is not read after item i. */
-static void release_dead(nn_network *net, nn_tape *t, nn_node *mark, int i)
+/* Gives back what neither a later layer nor a gradient needs: what layer i made on its way, and the values that it was the
+ * last to read. What was there before the run is the caller's. */
+static void release_dead(nn_network *net, nn_tape *t, const nn_node *before, nn_node *mark, int i)
 {
-    for (int k = 0; k <= i; k++) {
-        nn_node *v = net->items[k].value;
-        if ((net->items[k].held = v && net->items[k].last_use > i && !(v->keep & 1)))
-            v->keep |= 1;
-    }
-    nn_scope_end(t, mark, net->items[i].value);
-    for (int k = 0; k <= i; k++) {
-        if (net->items[k].held)
-            net->items[k].value->keep &= ~1;
-        if (net->items[k].last_use <= i)
-            net->items[k].value = NULL;
+    nn_network_item *it = &net->items[i];
+    nn_scope_end(t, mark, it->value);
+    for (int k = 0; k < it->n_in; k++) {
+        nn_network_item *source = &net->items[it->in[k]];
+        nn_node *v = source->value;
+        int lives = source->last_use > i || !v || (before && v->index <= before->index);
+        if (source->last_use <= i)
+            source->value = NULL;
+        for (int m = 0; m <= i && !lives; m++) /* a layer may hand its input on as it is */
+            lives = net->items[m].value == v;
+        if (!lives)
+            nn_release(t, v);
     }
 }
 
@@ -36,10 +38,10 @@ nn_node *nn_network_run(nn_network *net, nn_tape *t, nn_node *const *inputs, nn_
         net->items[i].value = NULL;
     for (int i = 0; outputs && i < net->n_outputs; i++)
         outputs[i] = NULL;
-    nn_node *mark = nn_scope_begin(t);
+    nn_node *before = nn_scope_begin(t);
     for (int i = 0; i < net->n && !t->err.code; i++) {
         nn_network_item *it = &net->items[i];
-        nn_node *in[NN_MAX_IN];
+        nn_node *in[NN_MAX_IN], *mark = nn_scope_begin(t);
         if (!it->layer) {
             it->value = inputs[next_input++];
             if (it->value && !input_fits(&it->shape, it->value)) {
@@ -54,8 +56,8 @@ nn_node *nn_network_run(nn_network *net, nn_tape *t, nn_node *const *inputs, nn_
         it->value = it->layer->type->forward(it->layer, t, in);
         if (t->err.code)
             bl_error_prefix(&t->err, "%s (%s)", it->layer->path, it->layer->type->name);
-        else if (!t->recording)
-            release_dead(net, t, mark, i);
+        else
+            release_dead(net, t, before, mark, i);
     }
     if (t->err.code)
         return NULL;

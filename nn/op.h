@@ -6,8 +6,9 @@
  * `alias` set: y shares in[0]'s buffer (reshape).
  * `scratch` says, from shapes and attributes alone, how many elements of working memory `forward` needs; it finds them in
  * y->scratch (64-byte aligned, not zeroed; NULL when it asked for 0). So memory is known before anything is computed.
- * `unread` names the values that `backward` (and the ops that it emits) will not read: they may be released as soon as
- * forward no longer needs them. 0, the default, keeps everything.
+ * `unread` names the values that `backward` (and the ops that it emits) will not read, shapes aside: they may be released
+ * as soon as forward no longer needs them. 0, the default, keeps everything. `product` set: of in[0] and in[1], each is
+ * read for the gradient of the other only, so that a constant factor (a dropout mask, a frozen weight) frees the other one.
  *
  * `examples` are run by tests/nn/test_ops.c: gradient checks of first and second order in double. Syntax, one
  * string each: input shapes "[2,3,17] [3]", with an optional range per input "[2,3]:0.5..2" (default -1..1),
@@ -29,7 +30,8 @@ struct nn_op {
     int         alias;
     int         first_order_only;  /* second order goes through another op; say why in the file */
     unsigned    no_grad;           /* bit i: input i has no gradient by design (an index, a pitch)    */
-    unsigned    unread;            /* NN_READ_IN(i), NN_READ_OUT: values that backward never looks at */
+    unsigned    unread;            /* NN_READ_IN(i), NN_READ_OUT, NN_READ_ANY: values that backward never looks at */
+    int         product;           /* bilinear in in[0] and in[1]                                     */
     int64_t   (*scratch)(const nn_node *y);                  /* elements wanted in y->scratch during forward */
     int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
     const char *const *examples;
@@ -37,6 +39,7 @@ struct nn_op {
 
 #define NN_READ_IN(i) (1u << (i))
 #define NN_READ_OUT   (1u << NN_MAX_IN)
+#define NN_READ_ANY   (~0u)
 
 /* All ops, in name order, NULL at the end (generated). */
 extern const nn_op *const nn_ops[];

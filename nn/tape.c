@@ -92,6 +92,7 @@ static void node_release(nn_tape *t, nn_node *n)
         buffer_release(t, n->buffer);
         n->buffer = NULL;
         n->x = NULL;
+        n->released = 1;
     }
 }
 
@@ -351,6 +352,19 @@ nn_node *nn_param_node(nn_tape *t, nn_params *p, int i)
     return n;
 }
 
+/* Marks the values that y's rule will read one day. */
+static void mark_needed(nn_node *y)
+{
+    const nn_op *op = y->op;
+    if (!y->needs_grad || !op->backward)
+        return;
+    if (!(op->unread & NN_READ_OUT))
+        y->needed = 1;
+    for (int i = 0; i < y->n_in; i++)
+        if (!(op->unread & NN_READ_IN(i)) && !(op->product && i < 2 && !y->in[1 - i]->needs_grad))
+            y->in[i]->needed = 1;
+}
+
 nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_node *const *in)
 {
     if (t->err.code)
@@ -362,7 +376,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
     y->op = op;
     y->n_in = n_in;
     for (int i = 0; i < n_in; i++) {
-        BL_ASSERT(in[i] && in[i]->x); /* a value that nn_backward or a scope has released */
+        BL_ASSERT(in[i] && !in[i]->released); /* by nn_backward, a scope, or because the op's `unread` is wrong */
         y->in[i] = in[i];
         y->needs_grad |= t->recording && in[i]->needs_grad;
     }
@@ -377,6 +391,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
     }
     if (op->shape(y, &t->err) != BL_OK)
         return NULL;
+    mark_needed(y);
     if (op->alias) {
         y->x = in[0]->x;
         y->buffer = in[0]->buffer;
@@ -400,7 +415,13 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
     return y;
 }
 
-/* ---- scopes: inference keeps nothing ---- */
+/* ---- scopes: inference keeps nothing, training what gradients read ---- */
+
+void nn_release(nn_tape *t, nn_node *x)
+{
+    if (x && !x->keep && !(t->recording && x->needed))
+        node_release(t, x);
+}
 
 nn_node *nn_scope_begin(nn_tape *t)
 {
@@ -409,19 +430,17 @@ nn_node *nn_scope_begin(nn_tape *t)
 
 void nn_scope_end(nn_tape *t, nn_node *mark, nn_node *result)
 {
-    if (t->recording)
-        return;
     for (nn_node *n = t->last; n && n != mark; n = n->previous)
-        if (n != result && !n->keep)
-            node_release(t, n);
+        if (n != result)
+            nn_release(t, n);
 }
 
 /* ---- gradients ----
  *
  * A sweep walks from y towards the leaves. Each node's waiting gradient stands in an array of the sweep, so that a
- * rule may run a sweep of its own (fused ops do, for their second order). Unless the gradient itself is to be
- * differentiated, gradient nodes are released as soon as their last holder has used them; `keep` counts holders
- * in steps of two, above the flag that nn_keep sets. */
+ * rule may run a sweep of its own (fused ops do, for their second order). Gradient nodes are released as soon as their
+ * last holder has used them (and, when the gradient itself is to be differentiated, no rule will read them); `keep` counts
+ * holders in steps of two, above the flag that nn_keep sets. */
 
 typedef enum sweep_mode { SWEEP_CONSUME, SWEEP_GRAD, SWEEP_GRAD_GRAPH } sweep_mode;
 
@@ -433,8 +452,7 @@ int nn_wants_grad(const nn_tape *t, const nn_node *in)
 static void drop(nn_tape *t, nn_node *g)
 {
     g->keep -= 2;
-    if (!g->keep)
-        node_release(t, g);
+    nn_release(t, g);
 }
 
 static void add_in_place(real *sum, const real *x, int64_t n)
@@ -539,16 +557,10 @@ static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs
             }
             grad[in->index] = sum;
         }
-        if (held) {
-            for (nn_node *m = t->last; m && m != mark; m = m->previous)
-                if (!m->keep)
-                    node_release(t, m);
-            drop(t, g);
-            if (mode == SWEEP_CONSUME && n->op && !n->keep && n != y)
-                node_release(t, n);
-        } else {
-            g->keep -= 2;
-        }
+        nn_scope_end(t, mark, NULL);
+        drop(t, g);
+        if (mode == SWEEP_CONSUME && n->op && n != y)
+            nn_release(t, n);
     }
     for (int k = 0; k < n_xs; k++)
         if (result[k])

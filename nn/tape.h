@@ -17,9 +17,8 @@
  * Errors   Sticky: the first failure is kept in tape->err; from then on every nn_* call returns NULL and does
  *          nothing, so model code needs no checks. NULL inputs are accepted once err is set.
  * Memory   Nodes and buffers belong to the tape and die at nn_tape_reset, which keeps the memory: a steady
- *          step allocates nothing from the heap. While recording, nn_backward releases each value as soon as
- *          nothing needs it; without recording (nn_tape_record(tape, 0)) a scope (nn_scope_begin/_end)
- *          releases everything made in it but its result.
+ *          step allocates nothing from the heap. A scope (nn_scope_begin/_end) releases the values made in it but
+ *          its result; while recording, those stay that a gradient rule will read, until nn_backward has read them.
  * Threads  One tape per thread; kernels run parallel inside. Results do not depend on the thread count.
  */
 #ifndef BL_NN_TAPE_H
@@ -45,12 +44,14 @@ typedef struct nn_tape nn_tape;
 
 typedef struct nn_node {
     nn_shape        shape;
-    real           *x;          /* value; NULL once released by nn_backward or a scope        */
+    real           *x;          /* value; NULL once it is released                            */
     const nn_op    *op;         /* NULL for inputs and parameters                             */
     const void     *attr;       /* the op's own settings, on the tape                         */
     struct nn_node *in[NN_MAX_IN];
     int             n_in;
     int             needs_grad;
+    int             needed;     /* a gradient rule will read the value (op.h: unread)         */
+    int             released;   /* the value is gone: reading it is a mistake                 */
     int             keep;       /* not 0: the value survives nn_backward and scopes           */
     real           *grad_sink;  /* parameters: where nn_backward adds the gradient            */
     real           *scratch;    /* working memory of forward, while it runs (op.h)             */
@@ -107,8 +108,11 @@ void nn_backward(nn_tape *tape, nn_node *loss);
  * With create_graph the result can be differentiated again. The graph is left as it was; sinks are not touched. */
 void nn_grad(nn_tape *tape, nn_node *y, nn_node *dy, int n, nn_node *const *xs, nn_node **grads, int create_graph);
 
-/* Without recording: releases the values of all nodes made since begin, except `result` (and kept ones). */
+/* Releases the values of all nodes made since begin, except `result`, kept ones and, while recording, those that a
+ * gradient rule will read. Nobody may use them in an op afterwards. */
 nn_node *nn_scope_begin(nn_tape *tape);
 void     nn_scope_end(nn_tape *tape, nn_node *mark, nn_node *result);
+/* The same for one node. */
+void     nn_release(nn_tape *tape, nn_node *x);
 
 #endif

@@ -22,6 +22,7 @@ static const nn_op grad_op = {
     .shape = nn_same_shape_rule,
     .forward = grad_forward,
     .backward = grad_backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
 };
 
 static nn_node *grad(nn_tape *t, nn_node *dy, nn_node *v)
@@ -44,6 +45,7 @@ const nn_op nn_op_abs = {
     .shape = nn_same_shape_rule,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
     .examples = (const char *const[]){ "[2,3,5]", NULL },
 };
 

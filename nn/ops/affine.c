@@ -29,6 +29,7 @@ const nn_op nn_op_affine = {
     .shape = nn_same_shape_rule,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,5]; -2.5 0.5", "[7]; 1 3", NULL },
 };

@@ -82,6 +82,7 @@ const nn_op nn_op_band_mix = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 6, /* bank and offset */
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4] [3,17] [2]:0..0; 5", NULL },
@@ -161,6 +162,7 @@ static const nn_op grad_op = {
     .shape = grad_shape,
     .forward = grad_forward,
     .backward = grad_backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
 };
 
 static nn_node *band_mix_grad(nn_tape *t, nn_node *dy, nn_node *bank, nn_node *offset, const attr *a)

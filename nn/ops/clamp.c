@@ -34,6 +34,7 @@ static const nn_op grad_op = {
     .shape = nn_same_shape_rule,
     .forward = grad_forward,
     .backward = grad_backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
 };
 
 static nn_node *grad(nn_tape *t, nn_node *dy, nn_node *v, const attr *a)
@@ -66,6 +67,7 @@ const nn_op nn_op_clamp = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,5]; -0.5 0.6", NULL },
 };

@@ -93,6 +93,8 @@ const nn_op nn_op_conv1d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(2) | NN_READ_OUT,
+    .product = 1,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,11] [4,3,3] [4]; 1 1 1 1 1 0", "[2,4,13] [6,2,3]; 2 2 2 3 1 0",
                                        "[1,2,9] [3,2,1] [3]; 1 1 1 0 0 0", "[2,1,16] [2,1,5]; 4 1 1 1 2 0", NULL },

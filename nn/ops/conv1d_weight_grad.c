@@ -90,6 +90,8 @@ const nn_op nn_op_conv1d_weight_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
+    .product = 1,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,11] [2,4,11]; 1 1 1 1 1 3", "[2,4,13] [2,6,7]; 2 2 2 3 1 3",
                                        "[2,1,16] [2,2,4]; 4 1 1 1 2 5", NULL },

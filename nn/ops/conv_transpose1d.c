@@ -129,6 +129,8 @@ const nn_op nn_op_conv_transpose1d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(2) | NN_READ_OUT,
+    .product = 1,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,5] [3,4,6] [4]; 2 1 1 2 2 0", "[2,4,5] [4,3,3]; 3 2 2 1 0 17",
                                        "[1,2,7] [2,3,3] [3]; 1 1 1 1 1 0", "[2,2,4] [2,1,5]; 4 1 1 1 0 16",

@@ -20,6 +20,7 @@ const nn_op nn_op_div = {
     .shape = nn_broadcast_shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0),
     .examples = (const char *const[]){ "[2,3,5] [2,3,5]:0.5..2", "[2,3,5] [3,1]:0.5..2", "[4,1] [3,1,5]:-2..-0.5", NULL },
 };
 

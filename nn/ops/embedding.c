@@ -42,6 +42,7 @@ const nn_op nn_op_embedding = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 2, /* the index */
     .examples = (const char *const[]){ "[4,3] [5]:0..4", "[4,3] [2,3]:0..4", "[1,2] []:0..1", NULL },
 };

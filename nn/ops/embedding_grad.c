@@ -66,6 +66,7 @@ const nn_op nn_op_embedding_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 2, /* the index */
     .parse = parse,
     .examples = (const char *const[]){ "[5,3] [5]:0..4; 4", "[2,3,2] [2,3]:0..4; 6", NULL },

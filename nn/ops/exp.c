@@ -17,6 +17,7 @@ const nn_op nn_op_exp = {
     .shape = nn_same_shape_rule,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0),
     .examples = (const char *const[]){ "[2,3,5]:-3..3", "[0]", NULL },
 };
 

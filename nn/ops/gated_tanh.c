@@ -91,6 +91,7 @@ static const nn_op grad_op = {
     .shape = grad_shape,
     .forward = grad_forward,
     .backward = grad_backward,
+    .unread = NN_READ_OUT,
 };
 
 static nn_node *grad(nn_tape *t, nn_node *dy, nn_node *x)
@@ -136,6 +137,7 @@ const nn_op nn_op_gated_tanh = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
     .examples = (const char *const[]){ "[2,6,5]:-2..2", "[1,2,0]", NULL },
 };
 

@@ -78,6 +78,7 @@ const nn_op nn_op_gather_time = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = nn_time_index_parse,
     .examples = (const char *const[]){ "[3,5]; shared", "[2,3,5]; per_example", "[5]; shared", NULL },
 };

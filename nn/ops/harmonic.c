@@ -156,6 +156,7 @@ const nn_op nn_op_harmonic = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 6, /* f0_hz and stiffness */
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4] [2,3]:400..410 [2]:0..0.001; 20 8000", NULL },
@@ -247,6 +248,7 @@ static const nn_op grad_op = {
     .shape = grad_shape,
     .forward = grad_forward,
     .backward = grad_backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
 };
 
 static nn_node *harmonic_grad(nn_tape *t, nn_node *dy, nn_node *f0, nn_node *stiffness, int64_t H, const nn_harmonic_opt *o)

@@ -16,6 +16,7 @@ const nn_op nn_op_log = {
     .shape = nn_same_shape_rule,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
     .examples = (const char *const[]){ "[2,3,5]:0.2..3", NULL },
 };
 

@@ -88,6 +88,8 @@ const nn_op nn_op_matmul = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
+    .product = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[3,4] [4,5]; 0 0", "[4,3] [4,5]; 1 0", "[3,4] [5,4]; 0 1", "[4,3] [5,4]; 1 1",
                                        "[2,3,4] [2,4,5]; 0 0", "[2,4,3] [2,5,4]; 1 1", "[2,3,4] [4,5]; 0 0",

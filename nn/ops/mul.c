@@ -19,6 +19,8 @@ const nn_op nn_op_mul = {
     .shape = nn_broadcast_shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
+    .product = 1,
     .examples = (const char *const[]){ "[2,3,5] [2,3,5]", "[2,3,5] [3,1]", "[4,1] [3,1,5]", "[2,3] []", NULL },
 };
 

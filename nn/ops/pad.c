@@ -50,6 +50,7 @@ const nn_op nn_op_pad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,5,3]; 1 1 2", "[2,5]; 1 0 3", "[4]; 0 0 0", NULL },
 };

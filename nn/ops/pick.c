@@ -41,6 +41,7 @@ const nn_op nn_op_pick = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 2, /* the index */
     .examples = (const char *const[]){ "[5,3] [5]:0..3", "[2,3,4] [2,3]:0..4", NULL },
 };

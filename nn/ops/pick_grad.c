@@ -56,6 +56,7 @@ const nn_op nn_op_pick_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0) | NN_READ_OUT,
     .no_grad = 2, /* the index */
     .parse = parse,
     .examples = (const char *const[]){ "[5] [5]:0..3; 3", "[2,3] [2,3]:0..4; 5", NULL },

@@ -49,6 +49,7 @@ const nn_op nn_op_reshape = {
     .attr_size = sizeof(nn_shape),
     .shape = shape,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .alias = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4]; 6 4", "[2,3,4]; 2 -1", NULL },

@@ -55,6 +55,7 @@ const nn_op nn_op_scatter_time = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = nn_time_index_parse,
     .examples = (const char *const[]){ "[3,7]; shared", "[2,3,7]; per_example", NULL },
 };

@@ -47,6 +47,7 @@ const nn_op nn_op_softmax = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_IN(0),
     .examples = (const char *const[]){ "[3,4]:-2..2", "[2,3,5]", "[2,1]", NULL },
 };
 

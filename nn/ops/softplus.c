@@ -17,6 +17,7 @@ const nn_op nn_op_softplus = {
     .shape = nn_same_shape_rule,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_OUT,
     .examples = (const char *const[]){ "[2,3,5]:-5..5", NULL },
 };
 

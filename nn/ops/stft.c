@@ -154,6 +154,7 @@ const nn_op nn_op_stft = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,37]; 16 4 16", "[1,40]; 16 8 12", "[1,5]; 8 3 8", NULL },
 };
@@ -257,6 +258,7 @@ static const nn_op adjoint_op = {
     .shape = adjoint_shape,
     .forward = adjoint_forward,
     .backward = adjoint_backward,
+    .unread = NN_READ_ANY,
 };
 
 nn_node *nn_stft_adjoint(nn_tape *t, nn_node *spectrum, nn_stft_opt opt, int64_t n_samples)

@@ -19,6 +19,7 @@ const nn_op nn_op_sub = {
     .shape = nn_broadcast_shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .examples = (const char *const[]){ "[2,3,5] [2,3,5]", "[2,3,5] [3,1]", "[4,1] [3,1,5]", "[2,3] []", NULL },
 };
 

@@ -138,6 +138,7 @@ const nn_op nn_op_sum_to = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4]; 3 1", "[2,3,4]; 1 3 1", "[2,3,4]; 2 1 4", "[5,2]; ", "[2,3,2,3]; 2 1 2 1",
                                        "[2,3,4]; 1 1 4", NULL },

@@ -70,6 +70,7 @@ const nn_op nn_op_upsample_linear_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,12]; 3", "[1,2,20]; 4", NULL },
 };

@@ -277,6 +277,74 @@ static void fast_functions_stay_within_their_error(void **state)
 
 #endif
 
+/* ---- values that no gradient reads ---- */
+
+/* Gradients of first and second order in a row, of an op that stands between others. Its inputs and its output are copies,
+ * released at once where the op says that nobody reads them; only the inputs in `wanted` have a gradient. */
+static int64_t run_between(nn_tape *t, example *e, unsigned wanted, int release, real *out)
+{
+    nn_node *leaf[MAX_TENSORS], *in[MAX_TENSORS], *g[MAX_TENSORS] = { NULL }, *gg[MAX_TENSORS] = { NULL }, *sum = NULL;
+    int64_t n = 0;
+    nn_tape_reset(t);
+    for (int i = 0; i < e->n; i++)
+        leaf[i] = (wanted >> i & 1 ? nn_leaf : nn_input_real)(t, e->in[i].shape, e->in[i].x);
+    nn_node *mark = nn_scope_begin(t);
+    for (int i = 0; i < e->n; i++)
+        in[i] = nn_affine(t, leaf[i], 1, 0);
+    nn_node *y = nn_affine(t, nn_apply(t, e->op, e->attr, e->n, in), 1, 0);
+    if (release)
+        nn_scope_end(t, mark, y);
+    nn_node *dy = leaf[e->n] = y ? nn_leaf(t, y->shape, e->in[e->n].x) : NULL;
+    nn_grad(t, y, dy, e->n, leaf, g, 1);
+    for (int i = 0; i < e->n; i++)
+        if (g[i]) {
+            nn_node *term = nn_sum(t, nn_mul(t, g[i], nn_affine(t, g[i], 0.25, 0.5)));
+            sum = sum ? nn_add(t, sum, term) : term;
+        }
+    if (sum)
+        nn_grad(t, sum, NULL, e->n + 1, leaf, gg, 0);
+    assert_int_equal(t->err.code, BL_OK);
+    for (int k = 0; k < 2 * MAX_TENSORS; k++) {
+        const nn_node *node = k < MAX_TENSORS ? g[k] : gg[k - MAX_TENSORS];
+        for (int64_t i = 0; node && i < nn_count(&node->shape); i++)
+            out[n++] = node->x[i];
+    }
+    return n;
+}
+
+static void no_gradient_reads_what_its_op_calls_unread(void **state)
+{
+    enum { MOST = 4096 };
+    bl_error err = { BL_OK, "" };
+    nn_tape *t = nn_tape_new(&err);
+    real *kept = malloc(MOST * sizeof *kept), *released = malloc(MOST * sizeof *released);
+    (void)state;
+    for (const nn_op *const *op = nn_ops; *op; op++)
+        for (const char *const *text = (*op)->examples; text && *text; text++) {
+            example e;
+            nn_node *leaf[MAX_TENSORS];
+            bl_rng rng;
+            bl_rng_seed(&rng, 17);
+            assert_true(parse_example(*op, *text, &e));
+            for (int i = 0; i < e.n; i++)
+                fill(&e.in[i], &rng);
+            nn_tape_reset(t);
+            assert_non_null(run_example(t, &e, &rng, leaf));
+            for (int one = -1; one < e.n; one++) { /* all inputs, and each by itself */
+                const unsigned wanted = (one < 0 ? ~0u : 1u << one) & ~(*op)->no_grad;
+                const int64_t n = run_between(t, &e, wanted, 0, kept);
+                assert_true(n <= MOST);
+                assert_int_equal(run_between(t, &e, wanted, 1, released), n);
+                if (n && memcmp(kept, released, (size_t)n * sizeof *kept))
+                    fail_msg("%s \"%s\": a released value was read", (*op)->name, *text);
+            }
+            free_example(&e);
+        }
+    free(kept);
+    free(released);
+    nn_tape_free(t);
+}
+
 /* ---- the same bits ---- */
 
 /* Large enough that every parallel loop really splits. */
@@ -608,6 +676,7 @@ int main(void)
         cmocka_unit_test(fast_functions_stay_within_their_error),
 #endif
         cmocka_unit_test(every_op_has_a_summary_and_examples),
+        cmocka_unit_test(no_gradient_reads_what_its_op_calls_unread),
         cmocka_unit_test(values_and_gradients_do_not_depend_on_the_thread_count),
         cmocka_unit_test(shapes_that_do_not_fit_are_errors_and_not_crashes),
         cmocka_unit_test(empty_and_short_axes_do_no_harm),
