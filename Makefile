@@ -96,6 +96,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -c -o $@ $<
+# A square root that may set errno is no vector code; nobody asks for it there. Adam on 10 million parameters: twice as fast.
+$(B)/nn/optimizer.o: CFLAGS += -fno-math-errno
 $(B)/gen/registry.o: $(B)/gen/registry.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<

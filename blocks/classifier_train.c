@@ -6,15 +6,15 @@
 
 typedef struct settings {
     int    batch_size;
-    double half_life, cross_mixes, instrument_weight, noise;
+    double cross_mixes, instrument_weight, noise;
     nn_optimizer_config optimizer;
+    nn_schedule schedule;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
 {
     static const char section[] = "classifier_training";
     s->batch_size = (int)bl_config_int(c, section, "batch_size", 64, 2, 65536, err);
-    s->half_life = bl_config_real(c, section, "lr_half_life", 800, 0, 1e9, err);
     s->cross_mixes = bl_config_real(c, section, "cross_mixes", 0.3, 0, 0.9, err);
     s->instrument_weight = bl_config_real(c, section, "instrument_weight", 1, 0, 1000, err);
     s->noise = bl_config_real(c, section, "noise", 0.1, 0, 10, err);
@@ -25,7 +25,12 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     bl_config_real(c, section, "voice_dropout", 0.5, 0, 0.99, err);
     bl_config_real(c, section, "stem_gain_db", 6, 0, 60, err);
     bl_config_real(c, section, "tilt_db", 6, 0, 40, err);
-    return err->code ? err->code : nn_optimizer_read(c, section, &s->optimizer, err);
+    const int accumulate = (int)bl_config_int(c, section, "accumulate", 1, 1, 4096, err);
+    const int64_t n_steps = bl_config_int(c, section, "steps", 3000, 1, 1000000000, err);
+    nn_optimizer_read(c, section, &s->optimizer, err);
+    nn_schedule_read(c, section, n_steps, 800, &s->schedule, err);
+    s->optimizer.accumulate = accumulate;
+    return err->code;
 }
 
 bl_status blocks_classifier_settings_read(const blocks_classifier *c, bl_error *err)
@@ -188,7 +193,8 @@ static nn_node *instrument_loss(blocks_classifier_trainer *t, nn_node *logits, i
     return nn_affine(tape, nn_sum(tape, nn_mul(tape, each, nn_input(tape, shape, t->known))), n > 0 ? 1 / n : 0, 0);
 }
 
-bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+/* Adds the gradients of one batch, and its losses to losses[]. */
+static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_error *err)
 {
     const int B = t->set.batch_size, n = draw_batch(t);
     nn_tape *tape = t->tape;
@@ -201,18 +207,23 @@ bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double lo
         genre = nn_cross_entropy(tape, nn_slice(tape, g, 0, 0, n), nn_input(tape, (nn_shape){ 1, { n } }, t->genre));
         loss = nn_add(tape, genre, loss);
     }
-    if (!tape->err.code) {
-        nn_keep(instrument);
-        if (genre)
-            nn_keep(genre);
-    }
+    nn_keep(instrument);
+    nn_keep(genre);
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    if (t->set.half_life > 0)
-        nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * exp2(-(double)t->c->step / t->set.half_life));
-    losses[0] = genre ? (double)genre->x[0] : 0;
-    losses[1] = (double)instrument->x[0];
+    losses[0] += genre ? (double)genre->x[0] / t->set.optimizer.accumulate : 0;
+    losses[1] += (double)instrument->x[0] / t->set.optimizer.accumulate;
+    return BL_OK;
+}
+
+bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+{
+    losses[0] = losses[1] = 0;
+    for (int k = 0; k < t->set.optimizer.accumulate; k++)
+        if (learn_batch(t, losses, err) != BL_OK)
+            return err->code;
+    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->c->step));
     *gradient_norm = nn_optimizer_step(t->optimizer);
     if (!isfinite(*gradient_norm))
         return bl_fail(err, BL_ENAN, "the gradient is not finite");
@@ -424,8 +435,10 @@ bl_status blocks_classifier_trainer_validate(blocks_classifier_trainer *t, block
     int n = 0;
     bl_status status = view_songs(t, &views, &n, err);
     memset(score, 0, sizeof *score);
-    if (status == BL_OK)
+    if (status == BL_OK) {
         score_views(t, views, n, score);
+        nn_schedule_watch(&t->set.schedule, score->loss);
+    }
     for (int i = 0; i < n; i++) {
         free(views[i].probability);
         free(views[i].mfcc);
@@ -446,6 +459,7 @@ bl_status blocks_classifier_trainer_put(const blocks_classifier_trainer *t, int 
     memcpy(state, t->rng.s, sizeof t->rng.s);
     memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
     nn_checkpoint_put(k, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
+    nn_schedule_save(&t->set.schedule, k, err);
     return nn_optimizer_save(t->optimizer, k, err);
 }
 
@@ -455,7 +469,8 @@ bl_status blocks_classifier_trainer_get(blocks_classifier_trainer *t, const nn_c
         return bl_fail(err, BL_EFORMAT, "%s: was written with classifier_training.keep_optimizer = 0, so training cannot go on "
                        "from it", nn_checkpoint_path(k));
     int64_t *state = nn_checkpoint_get(k, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->c->params, k, "", err) != BL_OK || nn_optimizer_load(t->optimizer, k, err) != BL_OK) {
+    if (!state || nn_params_load(t->c->params, k, "", err) != BL_OK || nn_optimizer_load(t->optimizer, k, err) != BL_OK ||
+        nn_schedule_load(&t->set.schedule, k, err) != BL_OK) {
         free(state);
         return err->code;
     }

@@ -16,6 +16,7 @@
 #include "blocks/classifier.h"
 #include "data/dataset.h"
 #include "nn/optimizer.h"
+#include "nn/schedule.h"
 
 typedef enum blocks_window_kind { BLOCKS_WINDOW_SONG, BLOCKS_WINDOW_REMIX, BLOCKS_WINDOW_CROSS } blocks_window_kind;
 

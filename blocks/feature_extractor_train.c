@@ -156,18 +156,23 @@ bl_status blocks_mel_clips_collect(blocks_feature_extractor *fx, data_dataset *d
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double half_life, noise, gain_db;
+    double noise, gain_db;
     nn_optimizer_config optimizer;
+    nn_schedule schedule;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
 {
     s->batch_size = (int)bl_config_int(c, "autoencoder", "batch_size", 16, 1, 4096, err);
     s->n_frames = (int)bl_config_int(c, "autoencoder", "segment_frames", 96, 4, 16384, err);
-    s->half_life = bl_config_real(c, "autoencoder", "lr_half_life", 800, 0, 1e9, err);
     s->noise = bl_config_real(c, "autoencoder", "noise", 0.02, 0, 10, err);
     s->gain_db = bl_config_real(c, "autoencoder", "gain_db", 6, 0, 60, err);
-    return err->code ? err->code : nn_optimizer_read(c, "autoencoder", &s->optimizer, err);
+    const int accumulate = (int)bl_config_int(c, "autoencoder", "accumulate", 1, 1, 4096, err);
+    const int64_t n_steps = bl_config_int(c, "autoencoder", "steps", 4000, 1, 1000000000, err);
+    nn_optimizer_read(c, "autoencoder", &s->optimizer, err);
+    nn_schedule_read(c, "autoencoder", n_steps, 800, &s->schedule, err);
+    s->optimizer.accumulate = accumulate;
+    return err->code;
 }
 
 struct blocks_autoencoder_trainer {
@@ -286,18 +291,18 @@ bl_status blocks_autoencoder_trainer_step(blocks_autoencoder_trainer *t, double 
     blocks_feature_extractor *fx = t->fx;
     const nn_shape shape = { 3, { t->batch_size, fx->n_mels, t->n_frames } };
 
-    draw_batch(t);
-    nn_tape_reset(t->tape);
-    nn_node *y = blocks_feature_extractor_forward(fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
-    nn_node *mse = nn_mse_loss(t->tape, y, nn_input(t->tape, shape, t->target));
-    if (mse)
-        nn_keep(mse);
-    nn_backward(t->tape, mse);
-    if (t->tape->err.code)
-        return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
-    if (t->set.half_life > 0)
-        nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * exp2(-(double)fx->step / t->set.half_life));
-    *loss = (double)mse->x[0];
+    *loss = 0;
+    for (int k = 0; k < t->set.optimizer.accumulate; k++) {
+        draw_batch(t);
+        nn_tape_reset(t->tape);
+        nn_node *y = blocks_feature_extractor_forward(fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
+        nn_node *mse = nn_keep(nn_mse_loss(t->tape, y, nn_input(t->tape, shape, t->target)));
+        nn_backward(t->tape, mse);
+        if (t->tape->err.code)
+            return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
+        *loss += (double)mse->x[0] / t->set.optimizer.accumulate;
+    }
+    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, fx->step));
     *gradient_norm = nn_optimizer_step(t->optimizer);
     if (!isfinite(*gradient_norm))
         return bl_fail(err, BL_ENAN, "the gradient is not finite");
@@ -400,6 +405,7 @@ bl_status blocks_autoencoder_trainer_validate(blocks_autoencoder_trainer *t, blo
     score->in_db2 = sum_db / n;
     score->pca = pca / n;
     score->mean = mean / n;
+    nn_schedule_watch(&t->set.schedule, score->reconstruction);
     return BL_OK;
 }
 
@@ -525,6 +531,7 @@ bl_status blocks_autoencoder_trainer_put(blocks_autoencoder_trainer *t, int with
     memcpy(state, t->rng.s, sizeof t->rng.s);
     memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
     nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
+    nn_schedule_save(&t->set.schedule, c, err);
     return nn_optimizer_save(t->optimizer, c, err);
 }
 
@@ -534,7 +541,8 @@ bl_status blocks_autoencoder_trainer_get(blocks_autoencoder_trainer *t, const nn
         return bl_fail(err, BL_EFORMAT, "%s: was written with autoencoder.keep_optimizer = 0, so training cannot go on from it",
                        nn_checkpoint_path(c));
     int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->fx->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK) {
+    if (!state || nn_params_load(t->fx->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
+        nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
         free(state);
         return err->code;
     }

@@ -13,6 +13,7 @@
 #include "blocks/feature_extractor.h"
 #include "data/dataset.h"
 #include "nn/optimizer.h"
+#include "nn/schedule.h"
 
 /* Log-mel spectrograms of recordings, standardised by the training ones' mean and deviation per band. */
 typedef struct blocks_mel_clip {

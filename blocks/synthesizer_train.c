@@ -25,11 +25,12 @@ struct blocks_synthesizer_trainer {
     nn_tape            *tape;
     nn_optimizer       *generator_optimizer, *wavenet_optimizer, *critic_optimizer;
     nn_ema             *average;
+    nn_schedule         schedule;    /* of all three rates */
     bl_rng              rng;
     int                 with_adversary;
     nn_gan_kind         gan;
     double              average_decay;
-    double              lr, critic_lr, half_life, adversarial_weight, feature_weight, penalty_weight, context_dropout, flux_weight, attack_weight;
+    double              lr, critic_lr, adversarial_weight, feature_weight, penalty_weight, context_dropout, flux_weight, attack_weight;
     unsigned char      *from_onset;  /* [batch_size] the stretch starts at the onset          */
     int64_t             gan_start, total_steps;
     int                 critic_steps, batch_size, n_frames, n_resolutions, n_features;
@@ -192,7 +193,6 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
     const bl_config *c = t->s->config;
     t->batch_size = (int)bl_config_int(c, "train", "batch_size", 16, 1, 4096, err);
     t->n_frames = (int)bl_config_int(c, "train", "segment_frames", 64, 4, 16384, err);
-    t->half_life = bl_config_real(c, "train", "lr_half_life", 0, 0, 1e9, err);
     t->flux_weight = bl_config_real(c, "train", "flux_weight", 1, 0, 100, err);
     t->attack_weight = bl_config_real(c, "train", "attack_weight", 5, 0, 100, err);
     t->context_dropout = bl_config_real(c, "train", "context_dropout", 0.5, 0, 1, err);
@@ -215,6 +215,8 @@ static bl_status read_config(blocks_synthesizer_trainer *t, nn_optimizer_config 
             return bl_fail(err, BL_EARG, "%s: gan.feature_layers: [discriminator] has no layer \"%s\"", bl_config_name(c), t->feature[k]);
         nn_network_keep(t->s->discriminator, t->feature[k]);
     }
+    const int64_t n_steps = bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
+    nn_schedule_read(c, "train", n_steps, 0, &t->schedule, err);
     t->lr = generator->lr;
     t->critic_lr = critic->lr;
     return err->code;
@@ -533,13 +535,11 @@ bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_
     const int adversary = s->discriminator && t->with_adversary && s->step >= t->gan_start;
 
     memset(losses, 0, sizeof *losses);
-    if (t->half_life > 0) {
-        const double decay = exp2(-(double)s->step / t->half_life);
-        nn_optimizer_set_lr(t->wavenet_optimizer, t->lr * decay);
-        nn_optimizer_set_lr(t->generator_optimizer, t->lr * decay);
-        if (t->critic_optimizer)
-            nn_optimizer_set_lr(t->critic_optimizer, t->critic_lr * decay);
-    }
+    const double factor = nn_schedule_factor(&t->schedule, s->step);
+    nn_optimizer_set_lr(t->wavenet_optimizer, t->lr * factor);
+    nn_optimizer_set_lr(t->generator_optimizer, t->lr * factor);
+    if (t->critic_optimizer)
+        nn_optimizer_set_lr(t->critic_optimizer, t->critic_lr * factor);
     nn_tape_reset(tape);
     tape->rng = bl_rng_fork(&t->rng, (uint64_t)s->step);
     const batch b = make_batch(t);
@@ -676,6 +676,8 @@ bl_status blocks_synthesizer_trainer_validate(blocks_synthesizer_trainer *t, int
         score->random_tone += log_spectral_distance(t->tape, other, truth, n) / (double)count;
         score->n++;
     }
+    if (rc == BL_OK && score->n)
+        nn_schedule_watch(&t->schedule, score->generated);
     nn_ema_swap(t->average);
     t->tape->training = 1;
     nn_tape_record(t->tape, recording);
@@ -728,6 +730,7 @@ bl_status blocks_synthesizer_trainer_put(const blocks_synthesizer_trainer *t, nn
     nn_optimizer_save(t->generator_optimizer, c, err);
     if (t->critic_optimizer)
         nn_optimizer_save(t->critic_optimizer, c, err);
+    nn_schedule_save(&t->schedule, c, err);
     nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 4 }, state, err);
     return err->code;
 }
@@ -736,7 +739,8 @@ bl_status blocks_synthesizer_trainer_get(blocks_synthesizer_trainer *t, const nn
 {
     if (nn_params_load(t->s->params, c, "", err) != BL_OK || nn_ema_load(t->average, c, "average/", err) != BL_OK ||
         nn_optimizer_load(t->wavenet_optimizer, c, err) != BL_OK || nn_optimizer_load(t->generator_optimizer, c, err) != BL_OK ||
-        (t->critic_optimizer && nn_optimizer_load(t->critic_optimizer, c, err) != BL_OK))
+        (t->critic_optimizer && nn_optimizer_load(t->critic_optimizer, c, err) != BL_OK) ||
+        nn_schedule_load(&t->schedule, c, err) != BL_OK)
         return err->code;
     int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 4 }, NULL, err);
     if (!state)

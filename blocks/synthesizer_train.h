@@ -18,6 +18,7 @@
 #include "blocks/synthesizer.h"
 #include "data/tones.h"
 #include "nn/optimizer.h"
+#include "nn/schedule.h"
 
 /* The distinct voices of a set of tones, in the order of their first tones; malloc'ed. voice_of [tones->n] (may be NULL) gets the index. */
 bl_status blocks_voices_find(const data_tones *tones, blocks_voice **voices, int *n_voices, int *voice_of, bl_error *err);

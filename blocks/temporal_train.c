@@ -8,22 +8,27 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double half_life, transition_weight, condition_dropout, average;
+    double transition_weight, condition_dropout, average;
     nn_optimizer_config optimizer;
+    nn_schedule schedule;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
 {
     s->batch_size = (int)bl_config_int(c, "temporal", "batch_size", 12, 1, 4096, err);
     s->n_frames = (int)bl_config_int(c, "temporal", "segment_frames", 160, 8, 65536, err);
-    s->half_life = bl_config_real(c, "temporal", "lr_half_life", 500, 0, 1e9, err);
     s->transition_weight = bl_config_real(c, "temporal", "transition_weight", 2, 0, 1000, err);
     s->condition_dropout = bl_config_real(c, "temporal", "condition_dropout", 0.1, 0, 1, err);
     s->average = bl_config_real(c, "temporal", "average", 0.995, 0, 1, err);
     /* read when phrases are collected */
     bl_config_real(c, "temporal", "max_minutes", 60, 0.01, 1e6, err);
     bl_config_int(c, "temporal", "tones_per_instrument", 300, 1, 1000000, err);
-    return err->code ? err->code : nn_optimizer_read(c, "temporal", &s->optimizer, err);
+    const int accumulate = (int)bl_config_int(c, "temporal", "accumulate", 1, 1, 4096, err);
+    const int64_t n_steps = bl_config_int(c, "temporal", "steps", 1500, 1, 1000000000, err);
+    nn_optimizer_read(c, "temporal", &s->optimizer, err);
+    nn_schedule_read(c, "temporal", n_steps, 500, &s->schedule, err);
+    s->optimizer.accumulate = accumulate;
+    return err->code;
 }
 
 bl_status blocks_temporal_settings_read(const blocks_temporal *t, bl_error *err)
@@ -174,7 +179,8 @@ static nn_node *distance(blocks_temporal_trainer *t, nn_tape *tape, nn_node *log
     return nn_affine(tape, nn_sum(tape, weighted), 1 / (weight_sum * (double)n_bands), 0);
 }
 
-bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+/* Adds the gradients of one batch, and its losses to losses[]. */
+static bl_status learn_batch(blocks_temporal_trainer *t, double losses[2], bl_error *err)
 {
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
     nn_tape *tape = t->tape;
@@ -188,17 +194,23 @@ bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses
     nn_node *log_gain = blocks_temporal_forward(t->t, tape, nn_input(tape, (nn_shape){ 3, { B, t->t->n_bands, N } }, t->input),
                                                 nn_input(tape, (nn_shape){ 2, { B, t->t->n_instruments } }, t->condition));
     nn_node *untouched = distance(t, tape, NULL, weight_sum), *loss = distance(t, tape, log_gain, weight_sum);
-    if (!tape->err.code) {
-        nn_keep(untouched);
-        nn_keep(loss);
-    }
+    nn_keep(untouched);
+    nn_keep(loss);
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    if (t->set.half_life > 0)
-        nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * exp2(-(double)t->t->step / t->set.half_life));
-    losses[0] = (double)loss->x[0];
-    losses[1] = (double)untouched->x[0];
+    losses[0] += (double)loss->x[0] / t->set.optimizer.accumulate;
+    losses[1] += (double)untouched->x[0] / t->set.optimizer.accumulate;
+    return BL_OK;
+}
+
+bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+{
+    losses[0] = losses[1] = 0;
+    for (int k = 0; k < t->set.optimizer.accumulate; k++)
+        if (learn_batch(t, losses, err) != BL_OK)
+            return err->code;
+    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->t->step));
     *gradient_norm = nn_optimizer_step(t->optimizer);
     if (!isfinite(*gradient_norm))
         return bl_fail(err, BL_ENAN, "the gradient is not finite");
@@ -334,6 +346,8 @@ bl_status blocks_temporal_trainer_validate(blocks_temporal_trainer *t, blocks_te
     score->transitions_before = mean_of(sum.before.transitions, sum.before.n_transitions);
     score->transitions_after = mean_of(sum.after.transitions, sum.after.n_transitions);
     score->transitions_ceiling = mean_of(sum.ceiling.transitions, sum.ceiling.n_transitions);
+    if (status == BL_OK && score->n_phrases)
+        nn_schedule_watch(&t->set.schedule, score->after);
     return status;
 }
 
@@ -397,6 +411,7 @@ bl_status blocks_temporal_trainer_put(const blocks_temporal_trainer *t, int with
     memcpy(state, t->rng.s, sizeof t->rng.s);
     memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
     nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
+    nn_schedule_save(&t->set.schedule, c, err);
     return nn_optimizer_save(t->optimizer, c, err);
 }
 
@@ -407,7 +422,7 @@ bl_status blocks_temporal_trainer_get(blocks_temporal_trainer *t, const nn_check
                        nn_checkpoint_path(c));
     int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
     if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_ema_load(t->average, c, "average/", err) != BL_OK) {
+        nn_ema_load(t->average, c, "average/", err) != BL_OK || nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
         free(state);
         return err->code;
     }

@@ -20,6 +20,7 @@
 #include "blocks/temporal.h"
 #include "data/dataset.h"
 #include "nn/optimizer.h"
+#include "nn/schedule.h"
 
 typedef struct blocks_phrase {
     float  *degraded, *target;            /* [n_bands, T] logs, at one level                      */

@@ -272,6 +272,8 @@ struct blocks_wavegan_trainer {
     nn_tape             *tape;
     nn_optimizer        *generator_optimizer, *critic_optimizer;
     nn_ema              *average;    /* NULL: none, as published */
+    nn_schedule          schedule;   /* of both rates */
+    double               lr, critic_lr;
     bl_rng               rng;
     nn_gan_kind          gan;
     double               penalty_weight;
@@ -296,6 +298,11 @@ static bl_status read_config(blocks_wavegan_trainer *t, nn_optimizer_config *gen
         t->at_once = t->batch_size;
     nn_optimizer_read(c, "train", generator, err);
     nn_optimizer_read(c, "gan", critic, err);
+    nn_schedule_read(c, "train", bl_config_int(c, "train", "steps", 200000, 1, 1000000000, err), 0, &t->schedule, err);
+    if (t->schedule.kind == NN_SCHEDULE_PLATEAU)
+        bl_fail(err, BL_EARG, "%s: [train] schedule plateau needs a loss that falls, and no score of a WaveGAN does", bl_config_name(c));
+    t->lr = generator->lr;
+    t->critic_lr = critic->lr;
     return err->code;
 }
 
@@ -442,6 +449,9 @@ static bl_status update(blocks_wavegan_trainer *t, void (*part)(blocks_wavegan_t
 bl_status blocks_wavegan_trainer_step(blocks_wavegan_trainer *t, blocks_wavegan_losses *l, bl_error *err)
 {
     bl_status rc = BL_OK;
+    const double factor = nn_schedule_factor(&t->schedule, t->w->step);
+    nn_optimizer_set_lr(t->generator_optimizer, t->lr * factor);
+    nn_optimizer_set_lr(t->critic_optimizer, t->critic_lr * factor);
     memset(l, 0, sizeof *l);
     for (int k = 0; k < t->critic_steps && rc == BL_OK; k++)
         rc = update(t, critic_part, t->critic_optimizer, l, &l->critic_norm, err);

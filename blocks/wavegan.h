@@ -22,6 +22,7 @@
 #include "data/dataset.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "nn/schedule.h"
 
 /* What a config trains with train_wavegan. */
 typedef enum blocks_synthesizer_kind { BLOCKS_WAVENET_GAN, BLOCKS_WAVEGAN } blocks_synthesizer_kind;

@@ -1,5 +1,7 @@
-/* Optimisers and moving averages as loops over fixed chunks of the parameter block. A chunk is one unit of work for
- * a thread and one partial sum of the gradient norm, so neither depends on how many threads there are.
+/* Optimisers as loops over fixed chunks of the parameter block. A chunk is one unit of work for a thread and one partial
+ * sum of the gradient norm, so neither depends on how many threads there are. An update is two passes: the norm reads the
+ * gradients, then each chunk reads and writes its values, gradients (zeroed) and moments once; both run at the speed of
+ * memory, which the Makefile helps by -fno-math-errno for this file (a square root that may set errno is no vector code).
  */
 #include "nn/optimizer.h"
 
@@ -11,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 4096, LANES = 8, STATES = 2, NAME = 240 };
+enum { CHUNK = 4096, LANES = 8, STATES = 3, NAME = 240 };
 
 typedef struct chunk {
     int64_t offset; /* into the parameter block  */
@@ -27,40 +29,63 @@ struct nn_optimizer {
     chunk              *chunks;
     double             *partial;        /* [n_chunks] sums of squares               */
     int64_t             n_chunks, n;    /* n: elements under the prefix             */
-    real               *state[STATES];  /* [n] each, NULL when the kind has no need */
+    real               *state[STATES];  /* FIRST, SECOND, THIRD: [n] each, NULL when the kind has no need */
     int64_t             steps;
 };
 
-static const char *const kinds[] = { "sgd", "adam", "adamw", "rmsprop", NULL };
+/* The states: Adam's two moments and the largest second one (amsgrad); SGD's momentum; RMSprop's momentum, mean square and
+ * mean (centered). */
+enum { FIRST, SECOND, THIRD };
 
-/* Dataset names of the states: Adam's moments, the momentum buffer, RMSprop's mean square. */
+static const char *const kinds[] = { "sgd", "adam", "adamw", "rmsprop", "radam", NULL };
+
+static int is_adam(nn_optimizer_kind kind)
+{
+    return kind == NN_ADAM || kind == NN_ADAMW || kind == NN_RADAM;
+}
+
+/* Dataset names of the states. */
 static const char *state_name(nn_optimizer_kind kind, int i)
 {
-    if (kind == NN_ADAM || kind == NN_ADAMW)
-        return i ? "v" : "m";
-    return i ? "v" : "momentum";
+    if (is_adam(kind))
+        return i == FIRST ? "m" : i == SECOND ? "v" : "largest_v";
+    return i == FIRST ? "momentum" : i == SECOND ? "v" : "mean";
 }
 
 static int has_state(const nn_optimizer_config *c, int i)
 {
     switch (c->kind) {
     case NN_SGD:
-        return i == 0 && c->momentum != 0;
+        return i == FIRST && c->momentum != 0;
     case NN_RMSPROP:
-        return i == 1 || c->momentum != 0;
+        return i == SECOND || (i == FIRST && c->momentum != 0) || (i == THIRD && c->centered);
     default:
-        return 1;
+        return i != THIRD || (c->amsgrad && c->kind != NN_RADAM);
     }
 }
 
 nn_optimizer_config nn_optimizer_defaults(nn_optimizer_kind kind)
 {
-    nn_optimizer_config c = { .kind = kind, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .alpha = 0.99 };
+    nn_optimizer_config c = { .kind = kind, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .alpha = 0.99, .accumulate = 1 };
     if (kind == NN_ADAMW)
         c.weight_decay = 1e-2;
     if (kind == NN_RMSPROP)
         c.lr = 1e-2;
     return c;
+}
+
+/* Options that would do nothing, or nothing sensible, with the chosen kind. */
+static bl_status check(const nn_optimizer_config *c, const char *name, const char *section, bl_error *err)
+{
+    if (c->nesterov && (c->momentum <= 0 || c->dampening != 0 || c->kind != NN_SGD))
+        return bl_fail(err, BL_EARG, "%s: [%s] nesterov needs sgd with a momentum and without dampening", name, section);
+    if (c->amsgrad && c->kind != NN_ADAM && c->kind != NN_ADAMW)
+        return bl_fail(err, BL_EARG, "%s: [%s] amsgrad belongs to adam and adamw, not to %s", name, section, kinds[c->kind]);
+    if (c->centered && c->kind != NN_RMSPROP)
+        return bl_fail(err, BL_EARG, "%s: [%s] centered belongs to rmsprop, not to %s", name, section, kinds[c->kind]);
+    if (c->dampening != 0 && c->kind != NN_SGD)
+        return bl_fail(err, BL_EARG, "%s: [%s] dampening belongs to sgd, not to %s", name, section, kinds[c->kind]);
+    return BL_OK;
 }
 
 bl_status nn_optimizer_read(const bl_config *config, const char *section, nn_optimizer_config *out, bl_error *err)
@@ -76,6 +101,13 @@ bl_status nn_optimizer_read(const bl_config *config, const char *section, nn_opt
     c.alpha = bl_config_real(config, section, "alpha", c.alpha, 0, 1, &local);
     c.weight_decay = bl_config_real(config, section, "weight_decay", c.weight_decay, 0, 1000, &local);
     c.clip_norm = bl_config_real(config, section, "clip_norm", c.clip_norm, 0, 1e30, &local);
+    c.clip_value = bl_config_real(config, section, "clip_value", c.clip_value, 0, 1e30, &local);
+    c.dampening = bl_config_real(config, section, "dampening", c.dampening, 0, 1, &local);
+    c.nesterov = bl_config_bool(config, section, "nesterov", c.nesterov, &local);
+    c.amsgrad = bl_config_bool(config, section, "amsgrad", c.amsgrad, &local);
+    c.centered = bl_config_bool(config, section, "centered", c.centered, &local);
+    if (!local.code)
+        check(&c, bl_config_name(config), section, &local);
     *out = c;
     return local.code ? bl_fail(err, local.code, "%s", local.msg) : BL_OK;
 }
@@ -134,6 +166,7 @@ nn_optimizer *nn_optimizer_new(nn_params *params, const char *prefix, const nn_o
     if (o) {
         o->params = params;
         o->config = *config;
+        o->config.accumulate = config->accumulate > 0 ? config->accumulate : 1;
     }
     if (!o || !allocate(o, prefix)) {
         bl_fail(err, BL_ENOMEM, "no memory for the optimizer");
@@ -201,30 +234,47 @@ static double gradient_norm(nn_optimizer *o)
 
 /* The numbers of one step, in the engine's scalar type. */
 typedef struct factors {
-    real scale;             /* of the gradient, from clipping */
-    real lr, decay, momentum, beta1, one_minus_beta1, beta2, one_minus_beta2, eps, step_size, root_bias2, shrink;
-    int  first;
+    real scale, limit;      /* of the gradient: from clipping its norm and from accumulation, then of each element */
+    real lr, decay, shrink; /* decay: weight decay in the gradient; shrink: AdamW's, of the value itself */
+    real momentum, pull;    /* pull: 1 - dampening */
+    real beta1, one_minus_beta1, beta2, one_minus_beta2, eps;
+    real step_size, per_root; /* of Adam's first moment; of the root of the second */
+    int  first, nesterov, rectified;
 } factors;
+
+/* RAdam: the second moment is trusted once it has seen enough (Liu et al., section 4); then step_size holds the
+ * rectification and the roots of the bias. */
+static void rectify(factors *f, const nn_optimizer_config *c, double t)
+{
+    const double power = pow(c->beta2, t), rho = 2 / (1 - c->beta2) - 1, r = rho - 2 * t * power / (1 - power);
+    f->rectified = r > 5;
+    if (f->rectified)
+        f->step_size *= (real)sqrt((1 - power) * (r - 4) * (r - 2) * rho / ((rho - 4) * (rho - 2) * r));
+}
 
 static factors prepare(const nn_optimizer *o, double scale)
 {
     const nn_optimizer_config *c = &o->config;
-    const double t = (double)(o->steps + 1);
-    const int adam = c->kind == NN_ADAM || c->kind == NN_ADAMW;
+    const double t = (double)(o->steps + 1), mean = is_adam(c->kind) ? c->beta2 : c->alpha;
     factors f = { 0 };
     f.scale = (real)scale;
+    f.limit = (real)(c->clip_value > 0 ? c->clip_value : HUGE_VAL);
     f.lr = (real)c->lr;
+    f.decay = (real)(c->kind == NN_ADAMW ? 0 : c->weight_decay);
+    f.shrink = (real)(c->kind == NN_ADAMW ? 1 - c->lr * c->weight_decay : 1);
     f.momentum = (real)c->momentum;
-    f.eps = (real)c->eps;
+    f.pull = (real)(1 - c->dampening);
     f.beta1 = (real)c->beta1;
     f.one_minus_beta1 = (real)(1 - c->beta1);
-    f.beta2 = (real)(adam ? c->beta2 : c->alpha);
-    f.one_minus_beta2 = (real)(1 - (adam ? c->beta2 : c->alpha));
+    f.beta2 = (real)mean;
+    f.one_minus_beta2 = (real)(1 - mean);
+    f.eps = (real)c->eps;
     f.step_size = (real)(c->lr / (1 - pow(c->beta1, t)));
-    f.root_bias2 = (real)sqrt(1 - pow(c->beta2, t));
-    f.shrink = (real)(c->kind == NN_ADAMW ? 1 - c->lr * c->weight_decay : 1);
-    f.decay = (real)(c->kind == NN_ADAMW ? 0 : c->weight_decay);
+    f.per_root = (real)(1 / sqrt(1 - pow(c->beta2, t)));
     f.first = o->steps == 0;
+    f.nesterov = c->nesterov;
+    if (c->kind == NN_RADAM)
+        rectify(&f, c, t);
     return f;
 }
 
@@ -234,53 +284,115 @@ static factors prepare(const nn_optimizer *o, double scale)
 #define root sqrtf
 #endif
 
-static void sgd(const factors *f, real *restrict x, const real *restrict g, real *restrict m, int n)
+static inline real clipped(const factors *f, real g)
 {
+    const real d = g * f->scale, low = d < -f->limit ? -f->limit : d;
+    return low > f->limit ? f->limit : low;
+}
+
+static void sgd(const factors *f, real *restrict x, const real *restrict g, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] -= f->lr * (clipped(f, g[i]) + f->decay * x[i]);
+}
+
+static void sgd_with_momentum(const factors *f, real *restrict x, const real *restrict g, real *restrict m, int n)
+{
+    const real keep = f->first ? 0 : f->momentum, pull = f->first ? 1 : f->pull; /* the buffer starts as the gradient */
+    const real ahead = f->nesterov ? f->momentum : 1, now = f->nesterov ? 1 : 0;
     for (int i = 0; i < n; i++) {
-        real d = g[i] * f->scale + f->decay * x[i];
-        if (m)
-            d = m[i] = f->first ? d : f->momentum * m[i] + d;
-        x[i] -= f->lr * d;
+        const real d = clipped(f, g[i]) + f->decay * x[i];
+        m[i] = keep * m[i] + pull * d;
+        x[i] -= f->lr * (now * d + ahead * m[i]);
     }
 }
 
-static void adam(const factors *f, real *restrict x, const real *restrict g, real *restrict m, real *restrict v, int n)
+/* Adam and AdamW; largest NULL: not amsgrad. */
+static void adam(const factors *f, real *restrict x, const real *restrict g, real *restrict m, real *restrict v,
+                 real *restrict largest, int n)
 {
+    if (largest) {
+        for (int i = 0; i < n; i++) {
+            const real y = x[i] * f->shrink, d = clipped(f, g[i]) + f->decay * y;
+            m[i] = f->beta1 * m[i] + f->one_minus_beta1 * d;
+            v[i] = f->beta2 * v[i] + f->one_minus_beta2 * d * d;
+            largest[i] = v[i] > largest[i] ? v[i] : largest[i];
+            x[i] = y - f->step_size * m[i] / (root(largest[i]) * f->per_root + f->eps);
+        }
+        return;
+    }
     for (int i = 0; i < n; i++) {
-        const real y = x[i] * f->shrink, d = g[i] * f->scale + f->decay * y;
+        const real y = x[i] * f->shrink, d = clipped(f, g[i]) + f->decay * y;
         m[i] = f->beta1 * m[i] + f->one_minus_beta1 * d;
         v[i] = f->beta2 * v[i] + f->one_minus_beta2 * d * d;
-        x[i] = y - f->step_size * m[i] / (root(v[i]) / f->root_bias2 + f->eps);
+        x[i] = y - f->step_size * m[i] / (root(v[i]) * f->per_root + f->eps);
     }
 }
 
-static void rmsprop(const factors *f, real *restrict x, const real *restrict g, real *restrict m, real *restrict v, int n)
+static void radam(const factors *f, real *restrict x, const real *restrict g, real *restrict m, real *restrict v, int n)
+{
+    const real of_root = f->rectified ? 1 : 0, of_one = f->rectified ? 0 : 1; /* what the first moment is divided by */
+    for (int i = 0; i < n; i++) {
+        const real d = clipped(f, g[i]) + f->decay * x[i];
+        m[i] = f->beta1 * m[i] + f->one_minus_beta1 * d;
+        v[i] = f->beta2 * v[i] + f->one_minus_beta2 * d * d;
+        x[i] -= f->step_size * m[i] / (of_root * (root(v[i]) + f->eps) + of_one);
+    }
+}
+
+/* with_m: momentum; with_mean: centered. Constants where it is called, so that each of the four is a loop without branches. */
+static inline void rmsprop_loop(const factors *f, real *restrict x, const real *restrict g, real *restrict m, real *restrict v,
+                                real *restrict mean, int n, int with_m, int with_mean)
 {
     for (int i = 0; i < n; i++) {
-        real d = g[i] * f->scale + f->decay * x[i];
-        v[i] = f->beta2 * v[i] + f->one_minus_beta2 * d * d;
-        d /= root(v[i]) + f->eps;
-        if (m)
-            d = m[i] = f->momentum * m[i] + d;
-        x[i] -= f->lr * d;
+        const real d = clipped(f, g[i]) + f->decay * x[i];
+        real spread = v[i] = f->beta2 * v[i] + f->one_minus_beta2 * d * d;
+        if (with_mean) {
+            mean[i] = f->beta2 * mean[i] + f->one_minus_beta2 * d;
+            spread -= mean[i] * mean[i];
+            spread = spread > 0 ? spread : 0; /* a variance, below zero only by rounding */
+        }
+        real step = d / (root(spread) + f->eps);
+        if (with_m)
+            step = m[i] = f->momentum * m[i] + step;
+        x[i] -= f->lr * step;
     }
+}
+
+static void rmsprop(const factors *f, real *x, const real *g, real *m, real *v, real *mean, int n)
+{
+    if (m && mean)
+        rmsprop_loop(f, x, g, m, v, mean, n, 1, 1);
+    else if (m)
+        rmsprop_loop(f, x, g, m, v, NULL, n, 1, 0);
+    else if (mean)
+        rmsprop_loop(f, x, g, NULL, v, mean, n, 0, 1);
+    else
+        rmsprop_loop(f, x, g, NULL, v, NULL, n, 0, 0);
 }
 
 static void update_chunk(const nn_optimizer *o, const factors *f, const chunk *c)
 {
-    real *x = o->params->value + c->offset, *g = o->params->grad + c->offset;
-    real *m = o->state[0] ? o->state[0] + c->state : NULL, *v = o->state[1] ? o->state[1] + c->state : NULL;
+    real *x = o->params->value + c->offset, *g = o->params->grad + c->offset, *s[STATES];
+    for (int i = 0; i < STATES; i++)
+        s[i] = o->state[i] ? o->state[i] + c->state : NULL;
     if (!o->params->param[c->param].frozen)
         switch (o->config.kind) {
         case NN_SGD:
-            sgd(f, x, g, m, c->n);
+            if (s[FIRST])
+                sgd_with_momentum(f, x, g, s[FIRST], c->n);
+            else
+                sgd(f, x, g, c->n);
             break;
         case NN_ADAM:
         case NN_ADAMW:
-            adam(f, x, g, m, v, c->n);
+            adam(f, x, g, s[FIRST], s[SECOND], s[THIRD], c->n);
             break;
         case NN_RMSPROP:
-            rmsprop(f, x, g, m, v, c->n);
+            rmsprop(f, x, g, s[FIRST], s[SECOND], s[THIRD], c->n);
+            break;
+        case NN_RADAM:
+            radam(f, x, g, s[FIRST], s[SECOND], c->n);
             break;
         }
     memset(g, 0, (size_t)c->n * sizeof *g);
@@ -288,11 +400,11 @@ static void update_chunk(const nn_optimizer *o, const factors *f, const chunk *c
 
 double nn_optimizer_step(nn_optimizer *o)
 {
-    const double norm = gradient_norm(o), limit = o->config.clip_norm;
+    const double part = 1.0 / o->config.accumulate, norm = gradient_norm(o) * part, limit = o->config.clip_norm;
     if (!isfinite(norm))
         return norm;
     /* 1e-6 as torch.nn.utils.clip_grad_norm_ */
-    const factors f = prepare(o, limit > 0 && norm + 1e-6 > limit ? limit / (norm + 1e-6) : 1);
+    const factors f = prepare(o, limit > 0 && norm + 1e-6 > limit ? part * limit / (norm + 1e-6) : part);
 #pragma omp parallel for schedule(static) if (o->n >= NN_PARALLEL_MIN)
     for (int64_t k = 0; k < o->n_chunks; k++)
         update_chunk(o, &f, &o->chunks[k]);
@@ -359,7 +471,7 @@ static bl_status read_state(const nn_optimizer *o, int k, const nn_checkpoint *c
 bl_status nn_optimizer_load(nn_optimizer *o, const nn_checkpoint *c, bl_error *err)
 {
     char path[NAME];
-    real *fresh[STATES] = { NULL, NULL };
+    real *fresh[STATES] = { NULL };
     int64_t *steps = NULL;
     bl_status status = steps_path(path, o, err);
 
@@ -383,112 +495,5 @@ bl_status nn_optimizer_load(nn_optimizer *o, const nn_checkpoint *c, bl_error *e
         free(fresh[k]);
     }
     free(steps);
-    return status;
-}
-
-/* ---- moving averages ---- */
-
-struct nn_ema {
-    nn_params *params;
-    real      *average;     /* [params->n_elements] */
-    double     decay;
-    int64_t    n_updates;
-};
-
-nn_ema *nn_ema_new(nn_params *params, double decay, bl_error *err)
-{
-    if (!(decay >= 0 && decay < 1) || !params->value) {
-        bl_fail(err, BL_EARG, "moving average: expected finished parameters and a decay of 0 to below 1, got %g", decay);
-        return NULL;
-    }
-    nn_ema *e = calloc(1, sizeof *e);
-    const size_t n_bytes = (size_t)params->n_elements * sizeof *e->average;
-    if (!e || !(e->average = malloc(n_bytes + 1))) {
-        free(e);
-        bl_fail(err, BL_ENOMEM, "no memory for the moving average of %lld parameters", (long long)params->n_elements);
-        return NULL;
-    }
-    e->params = params;
-    e->decay = decay;
-    memcpy(e->average, params->value, n_bytes);
-    return e;
-}
-
-void nn_ema_free(nn_ema *e)
-{
-    if (!e)
-        return;
-    free(e->average);
-    free(e);
-}
-
-void nn_ema_update(nn_ema *e)
-{
-    const double n = (double)++e->n_updates, warm = (1 + n) / (10 + n);
-    const real keep = (real)(warm < e->decay ? warm : e->decay), take = 1 - keep;
-    for (int i = 0; i < e->params->n; i++) {
-        const nn_param *q = &e->params->param[i];
-        const int64_t count = nn_count(&q->shape);
-        const real *x = e->params->value + q->offset;
-        real *y = e->average + q->offset;
-        if (q->is_buffer) {
-            memcpy(y, x, (size_t)count * sizeof *y);
-            continue;
-        }
-#pragma omp parallel for schedule(static) if (count >= NN_PARALLEL_MIN)
-        for (int64_t j = 0; j < count; j++)
-            y[j] = keep * y[j] + take * x[j];
-    }
-}
-
-void nn_ema_swap(nn_ema *e)
-{
-    for (int64_t i = 0; i < e->params->n_elements; i++) {
-        const real x = e->params->value[i];
-        e->params->value[i] = e->average[i];
-        e->average[i] = x;
-    }
-}
-
-/* The averages as if they were the parameters. */
-static nn_params as_params(const nn_ema *e)
-{
-    nn_params p = *e->params;
-    p.value = e->average;
-    return p;
-}
-
-static bl_status updates_path(char out[NAME], const char *prefix, bl_error *err)
-{
-    if (snprintf(out, NAME, "optimizer/averages/%supdates", prefix) >= NAME)
-        return bl_fail(err, BL_EARG, "moving average: prefix \"%.60s...\" is too long", prefix);
-    return BL_OK;
-}
-
-bl_status nn_ema_save(const nn_ema *e, nn_checkpoint *c, const char *prefix, bl_error *err)
-{
-    const nn_params averages = as_params(e);
-    char path[NAME];
-    bl_status status = updates_path(path, prefix, err);
-    if (!status)
-        status = nn_checkpoint_put(c, path, NN_I64, 0, NULL, &e->n_updates, err);
-    return status ? status : nn_params_save(&averages, c, prefix, err);
-}
-
-bl_status nn_ema_load(nn_ema *e, const nn_checkpoint *c, const char *prefix, bl_error *err)
-{
-    nn_params averages = as_params(e);
-    char path[NAME];
-    bl_status status = updates_path(path, prefix, err);
-    if (status)
-        return status;
-    bl_error local = { 0 };
-    int64_t *n = nn_checkpoint_get(c, path, NN_I64, 0, NULL, NULL, &local);
-    if (!n)
-        return bl_fail(err, local.code, "%s", local.msg);
-    status = nn_params_load(&averages, c, prefix, err);
-    if (!status)
-        e->n_updates = *n;
-    free(n);
     return status;
 }

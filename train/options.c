@@ -113,3 +113,12 @@ void train_options_free(train_options *opt)
     bl_config_free(opt->config);
     memset(opt, 0, sizeof *opt);
 }
+
+bl_status train_options_apply_steps(const train_options *opt, const char *section, bl_error *err)
+{
+    char text[120];
+    if (opt->steps < 0)
+        return err->code;
+    snprintf(text, sizeof text, "%s.steps=%lld", section, (long long)opt->steps);
+    return bl_config_set(opt->config, text, err);
+}

@@ -49,5 +49,7 @@ typedef struct train_options {
 /* program: name, summary and examples are used; usage and the positional counts are filled in here. */
 int  train_options_parse(const bl_cli_program *program, int argc, char **argv, train_options *opt);
 void train_options_free(train_options *opt);
+/* Writes --steps, where given, into the config as [section] steps: a schedule of the learning rate depends on it. */
+bl_status train_options_apply_steps(const train_options *opt, const char *section, bl_error *err);
 
 #endif

@@ -130,11 +130,11 @@ static bl_status read_settings(model *m, train_options *opt, int64_t every[3], d
     if (train_model_path(m->path, "autoencoder", opt, err) != BL_OK ||
         bl_path_join(m->picture, opt->out_dir, "autoencoder_preview.png", err) != BL_OK ||
         blocks_config_fill(opt->config, "configs/autoencoder.ini", settings, networks, err) != BL_OK ||
+        train_options_apply_steps(opt, "autoencoder", err) != BL_OK ||
         !(m->fx = blocks_feature_extractor_new(opt->config, (uint64_t)opt->seed, err)))
         return err->code;
     c = m->fx->config;
     m->n_steps = bl_config_int(c, "autoencoder", "steps", 4000, 1, 1000000000, err);
-    m->n_steps = opt->steps > 0 ? opt->steps : m->n_steps;
     every[0] = bl_config_int(c, "autoencoder", "checkpoint_every", 500, 1, 1000000000, err);
     every[1] = bl_config_int(c, "autoencoder", "preview_every", 1000, 1, 1000000000, err);
     every[2] = bl_config_int(c, "autoencoder", "validate_every", 500, 1, 1000000000, err);

@@ -116,12 +116,11 @@ static bl_status preview(void *user, int64_t number, bl_error *err)
 
 /* ---- the run ---- */
 
-static bl_status read_keys(model *m, const train_options *opt, bl_error *err)
+static bl_status read_keys(model *m, bl_error *err)
 {
     static const char *const own[] = { "temporal", "bilstm", NULL }, *const sources[] = { "tones", "generated", NULL };
     const bl_config *c = m->temporal->config;
     m->n_steps = bl_config_int(c, "temporal", "steps", 1500, 1, 1000000000, err);
-    m->n_steps = opt->steps > 0 ? opt->steps : m->n_steps;
     m->save_every = bl_config_int(c, "temporal", "checkpoint_every", 500, 1, 1000000000, err);
     m->validate_every = bl_config_int(c, "temporal", "validate_every", 250, 1, 1000000000, err);
     m->preview_every = bl_config_int(c, "temporal", "preview_every", 500, 1, 1000000000, err);
@@ -141,10 +140,11 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     m->seed = opt->seed;
     m->out_dir = opt->out_dir;
     if (train_model_path(m->path, "bilstm", opt, err) != BL_OK || train_model_path(wavegan, "wavegan", opt, err) != BL_OK ||
-        blocks_config_fill(opt->config, "configs/bilstm.ini", settings, networks, err) != BL_OK)
+        blocks_config_fill(opt->config, "configs/bilstm.ini", settings, networks, err) != BL_OK ||
+        train_options_apply_steps(opt, "temporal", err) != BL_OK)
         return err->code;
     /* Mistakes in the config are found before the dataset is read. */
-    if (!(m->temporal = blocks_temporal_new(opt->config, names, 1, 1, err)) || read_keys(m, opt, err) != BL_OK)
+    if (!(m->temporal = blocks_temporal_new(opt->config, names, 1, 1, err)) || read_keys(m, err) != BL_OK)
         return err->code;
     blocks_temporal_free(m->temporal);
     m->temporal = NULL;
@@ -157,7 +157,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
                        opt->dataset_dir);
     if (m->generated && !(m->synthesizer = blocks_synthesizer_load(wavegan, err)))
         return err->code;
-    if (!(m->temporal = blocks_temporal_new(opt->config, names, n, (uint64_t)opt->seed, err)) || read_keys(m, opt, err) != BL_OK ||
+    if (!(m->temporal = blocks_temporal_new(opt->config, names, n, (uint64_t)opt->seed, err)) || read_keys(m, err) != BL_OK ||
         blocks_phrases_collect(m->temporal, m->dataset, m->synthesizer, (uint64_t)opt->seed, opt->quiet, &m->phrases, err) != BL_OK)
         return err->code;
     m->trainer = blocks_temporal_trainer_new(m->temporal, &m->phrases, (uint64_t)opt->seed, err);

@@ -66,13 +66,12 @@ static bl_status validate(void *user, int64_t number, double *figures, bl_error 
     return BL_OK;
 }
 
-static bl_status read_keys(model *m, const train_options *opt, bl_error *err)
+static bl_status read_keys(model *m, bl_error *err)
 {
     static const char *const own[] = { "classifier", "classifier_training", NULL };
     static const char section[] = "classifier_training";
     const bl_config *c = m->classifier->config;
     m->n_steps = bl_config_int(c, section, "steps", 3000, 1, 1000000000, err);
-    m->n_steps = opt->steps > 0 ? opt->steps : m->n_steps;
     m->save_every = bl_config_int(c, section, "checkpoint_every", 1000, 1, 1000000000, err);
     m->validate_every = bl_config_int(c, section, "validate_every", 250, 1, 1000000000, err);
     m->keep_optimizer = bl_config_bool(c, section, "keep_optimizer", 1, err);
@@ -89,12 +88,13 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     m->seed = opt->seed;
     if (train_model_path(m->path, "classifier", opt, err) != BL_OK ||
         train_model_path(features, "autoencoder", opt, err) != BL_OK ||
-        blocks_config_fill(opt->config, "configs/classifier.ini", settings, networks, err) != BL_OK)
+        blocks_config_fill(opt->config, "configs/classifier.ini", settings, networks, err) != BL_OK ||
+        train_options_apply_steps(opt, "classifier_training", err) != BL_OK)
         return err->code;
     /* Mistakes in the config are found before anything is trained: a classifier of other sizes is built and thrown away. */
     if (!(fx = blocks_feature_extractor_new(opt->config, 1, err)) ||
         !(m->classifier = blocks_classifier_new(opt->config, fx, nothing, 1, nothing, 1, 1, err)) ||
-        read_keys(m, opt, err) != BL_OK)
+        read_keys(m, err) != BL_OK)
         return err->code;
     blocks_classifier_free(m->classifier);
     m->classifier = NULL;
@@ -108,7 +108,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     }
     m->classifier = blocks_classifier_new(opt->config, fx, m->table.genres, m->table.n_genres, m->table.instruments,
                                           m->table.n_instruments, (uint64_t)opt->seed, err);
-    if (!m->classifier || read_keys(m, opt, err) != BL_OK)
+    if (!m->classifier || read_keys(m, err) != BL_OK)
         return err->code;
     m->trainer = blocks_classifier_trainer_new(m->classifier, &m->table, (uint64_t)opt->seed, err);
     if (m->trainer && !opt->quiet)

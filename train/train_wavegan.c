@@ -399,8 +399,8 @@ static bl_status read_config(state *s, train_loop *loop, bl_error *err)
     o->max_seconds = bl_config_real(c, "train", "max_tone_s", 2.5, 0.1, 60, err);
     const double release_s = bl_config_real(c, "train", "release_s", 0.5, 0, 10, err);
     o->release_s = release_s > 0 ? release_s : -1; /* where 0 means the default */
-    const int64_t steps = bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
-    loop->n_steps = opt->steps > 0 ? opt->steps : steps;
+    train_options_apply_steps(opt, "train", err);
+    loop->n_steps = bl_config_int(c, "train", "steps", 8000, 1, 1000000000, err);
     loop->save_every = bl_config_int(c, "train", "checkpoint_every", 500, 1, 1000000000, err);
     loop->preview_every = loop->validate_every = bl_config_int(c, "train", "preview_every", 1000, 1, 1000000000, err);
     s->pretrained = bl_config_str(c, "chain", "pretrained", "models");

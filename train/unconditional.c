@@ -107,8 +107,8 @@ static bl_status prepare(state *s, train_loop *loop, bl_error *err)
     const bl_config *c = opt->config;
     int n_left_out = 0;
 
-    const int64_t steps = bl_config_int(c, "train", "steps", 200000, 1, 1000000000, err);
-    loop->n_steps = opt->steps > 0 ? opt->steps : steps;
+    train_options_apply_steps(opt, "train", err);
+    loop->n_steps = bl_config_int(c, "train", "steps", 200000, 1, 1000000000, err);
     loop->save_every = bl_config_int(c, "train", "checkpoint_every", 500, 1, 1000000000, err);
     loop->preview_every = loop->validate_every = bl_config_int(c, "train", "preview_every", 500, 1, 1000000000, err);
     if (err->code || !(s->wavegan = blocks_wavegan_new(c, 1, (uint64_t)opt->seed, err)))

@@ -107,7 +107,7 @@ static void ten_steps_agree_with_torch(void **state)
         n_cases++;
     }
     fclose(f);
-    assert_int_equal(n_cases, 11);
+    assert_int_equal(n_cases, 23);
 }
 
 static void only_its_own_parameters_move_and_gradients_are_zeroed(void **state)
@@ -175,15 +175,26 @@ static void a_nan_gradient_changes_nothing_and_stays_visible(void **state)
     }
 }
 
-/* Fifty steps, then the value block. */
+/* Every state that a kind can have. */
+static nn_optimizer_config with_all_states(nn_optimizer_kind kind)
+{
+    nn_optimizer_config c = nn_optimizer_defaults(kind);
+    c.momentum = 0.5;
+    c.nesterov = kind == NN_SGD;
+    c.amsgrad = kind == NN_ADAM || kind == NN_ADAMW;
+    c.centered = kind == NN_RMSPROP;
+    return c;
+}
+
+/* Five steps, then the value block. */
 static nn_params *run(nn_optimizer_kind kind, int n_threads)
 {
     bl_error err = { 0 };
     const int old = omp_get_max_threads();
     nn_params *p = make_params(50001);
-    nn_optimizer_config c = nn_optimizer_defaults(kind);
+    nn_optimizer_config c = with_all_states(kind);
     c.clip_norm = 0.1;
-    c.momentum = 0.5;
+    c.clip_value = 0.001;
     nn_ema *e = nn_ema_new(p, 0.99, &err);
     nn_optimizer *o = nn_optimizer_new(p, "", &c, &err);
     omp_set_num_threads(n_threads);
@@ -204,7 +215,7 @@ static nn_params *run(nn_optimizer_kind kind, int n_threads)
 static void results_do_not_depend_on_the_thread_count(void **state)
 {
     (void)state;
-    for (int kind = NN_SGD; kind <= NN_RMSPROP; kind++) {
+    for (int kind = NN_SGD; kind <= NN_RADAM; kind++) {
         nn_params *one = run((nn_optimizer_kind)kind, 1), *three = run((nn_optimizer_kind)kind, 3);
         assert_memory_equal(one->value, three->value, (size_t)one->n_elements * sizeof *one->value);
         nn_params_free(one);
@@ -215,10 +226,9 @@ static void results_do_not_depend_on_the_thread_count(void **state)
 static void save_load_continue_is_the_uninterrupted_run(void **state)
 {
     (void)state;
-    for (int kind = NN_SGD; kind <= NN_RMSPROP; kind++) {
+    for (int kind = NN_SGD; kind <= NN_RADAM; kind++) {
         bl_error err = { 0 };
-        nn_optimizer_config c = nn_optimizer_defaults((nn_optimizer_kind)kind);
-        c.momentum = 0.9;
+        const nn_optimizer_config c = with_all_states((nn_optimizer_kind)kind);
         nn_params *p = make_params(5000), *q = make_params(5000);
         nn_optimizer *o = nn_optimizer_new(p, "a/", &c, &err), *r = nn_optimizer_new(q, "a/", &c, &err);
         nn_ema *e = nn_ema_new(p, 0.9, &err);
@@ -282,6 +292,57 @@ static void another_optimizers_state_is_refused_by_name(void **state)
     nn_params_free(p);
 }
 
+static void accumulated_gradients_count_as_their_mean(void **state)
+{
+    (void)state;
+    for (int kind = NN_SGD; kind <= NN_RADAM; kind++) {
+        bl_error err = { 0 };
+        nn_optimizer_config c = with_all_states((nn_optimizer_kind)kind), parts = c;
+        nn_params *p = make_params(5000), *q = make_params(5000);
+        parts.accumulate = 4;
+        c.clip_norm = parts.clip_norm = 20;
+        nn_optimizer *o = nn_optimizer_new(p, "", &c, &err), *r = nn_optimizer_new(q, "", &parts, &err);
+        for (int i = 0; i < 3; i++) {
+            fill_grad(p, (uint64_t)i);
+            fill_grad(q, (uint64_t)i);
+            for (int64_t k = 0; k < q->n_elements; k++)
+                q->grad[k] *= 4; /* exact, as is the quarter */
+            assert_true(nn_optimizer_step(o) == nn_optimizer_step(r));
+        }
+        assert_memory_equal(p->value, q->value, (size_t)p->n_elements * sizeof *p->value);
+        nn_optimizer_free(o);
+        nn_optimizer_free(r);
+        nn_params_free(p);
+        nn_params_free(q);
+    }
+}
+
+static void options_of_another_kind_are_errors(void **state)
+{
+    static const char *const cases[][2] = {
+        { "optimizer = adam\nnesterov = yes\n", "nesterov needs sgd with a momentum and without dampening" },
+        { "optimizer = sgd\nnesterov = yes\n", "nesterov needs sgd with a momentum" },
+        { "optimizer = sgd\nmomentum = 0.9\ndampening = 0.1\nnesterov = yes\n", "without dampening" },
+        { "optimizer = radam\namsgrad = yes\n", "amsgrad belongs to adam and adamw, not to radam" },
+        { "optimizer = sgd\ncentered = yes\n", "centered belongs to rmsprop, not to sgd" },
+        { "optimizer = adam\ndampening = 0.5\n", "dampening belongs to sgd, not to adam" },
+        { "optimizer = adamm\n", "expected one of sgd, adam, adamw, rmsprop, radam; got \"adamm\"" },
+        { "optimizer = adam\nbeta1 = 1\n", "beta1" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        bl_error err = { 0 };
+        nn_optimizer_config c;
+        snprintf(text, sizeof text, "[train]\n%s", cases[i][0]);
+        bl_config *config = bl_config_parse(text, "rock.ini", &err);
+        assert_non_null(config);
+        assert_int_equal(nn_optimizer_read(config, "train", &c, &err), BL_EARG);
+        assert_message(err, cases[i][1]);
+        bl_config_free(config);
+    }
+}
+
 static void the_average_follows_the_parameters(void **state)
 {
     bl_error err = { 0 };
@@ -317,6 +378,8 @@ int main(void)
         cmocka_unit_test(results_do_not_depend_on_the_thread_count),
         cmocka_unit_test(save_load_continue_is_the_uninterrupted_run),
         cmocka_unit_test(another_optimizers_state_is_refused_by_name),
+        cmocka_unit_test(accumulated_gradients_count_as_their_mean),
+        cmocka_unit_test(options_of_another_kind_are_errors),
         cmocka_unit_test(the_average_follows_the_parameters),
     };
     return cmocka_run_group_tests(tests, temporary_make, temporary_remove);
