@@ -79,6 +79,18 @@ nn_node *nn_conv1d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv1d_op
  * torch), h0, c0 zero. reverse: runs from the end. -> [B, T, H]. */
 nn_node *nn_lstm(nn_tape *t, nn_node *x, nn_node *weight_ih, nn_node *weight_hh, nn_node *bias, int reverse);
 
+/* Attention of several heads, channels first: q [B, H D, Tq], k [B, H D, Tk], v [B, H V, Tk] -> [B, H V, Tq]. lengths [B]: keys of
+ * each example (NULL: all). relative [H, R, D]: a learned vector per distance (NULL: none). nn/ops/attention.c has the formula. */
+typedef struct nn_attention_opt {
+    int    heads, causal;   /* causal: position i sees j <= i                  */
+    double dropout;         /* of the weights, when tape->training             */
+} nn_attention_opt;
+nn_node *nn_attention(nn_tape *t, nn_node *q, nn_node *k, nn_node *v, nn_node *lengths, nn_node *relative,
+                      nn_attention_opt opt);
+
+/* x [B, C, T] plus sin and cos of the position in turn, wavelengths from 2 pi to 10000 2 pi. Source: Vaswani et al. 2017. */
+nn_node *nn_positional_encoding(nn_tape *t, nn_node *x);
+
 /* ---- normalisation and probability ---- */
 nn_node *nn_softmax(nn_tape *t, nn_node *x);      /* over the last dim */
 nn_node *nn_log_softmax(nn_tape *t, nn_node *x);

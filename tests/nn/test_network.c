@@ -165,7 +165,8 @@ static void causal_layers_do_not_see_the_future(void **state)
     static const char *const layers[] = {
         "conv1d out_channels=3 kernel_size=4 dilation=2 padding=causal",
         "wavenet_block channels=4 skip_channels=3 stacks=2 layers=3 kernel_size=2",
-        "residual layers=2 causal=yes", "lstm hidden_size=4",
+        "residual layers=2 causal=yes", "lstm hidden_size=4", "multihead_attention num_heads=1 causal=yes relative=5",
+        "transformer_encoder_layer nhead=2 causal=yes",
     };
     (void)state;
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
@@ -345,6 +346,11 @@ static const char *const every_layer[][2] = {
     { "embedding num_embeddings=5 embedding_dim=3", "1" }, { "embedding num_embeddings=5 embedding_dim=3", "1, T" },
     { "embedding num_embeddings=5 embedding_dim=3", "4" },
     { "concat from=x,x,c", "2, T" }, { "add from=x,x", "2, T" }, { "mul from=x,c", "3, T" },
+    { "multihead_attention num_heads=2 dropout=0.2", "4, T" }, { "multihead_attention num_heads=1 causal=yes relative=3 bias=no", "3, 9" },
+    { "multihead_attention num_heads=2 relative=2 from=x,x", "4, T" },
+    { "transformer_encoder_layer nhead=2 dim_feedforward=5", "4, T" },
+    { "transformer_encoder_layer nhead=1 dim_feedforward=6 norm_first=yes causal=yes relative=4", "3, T" },
+    { "positional_encoding scale_by_width=yes", "5, T" }, { "position_embedding max_len=20", "3, T" },
     { "film from=x,c", "2, T" }, { "wavenet_block channels=4 skip_channels=3 layers=2 from=x,c", "4, T" },
 };
 
