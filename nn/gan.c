@@ -46,7 +46,7 @@ nn_node *nn_gan_between(nn_tape *t, const nn_node *a, const nn_node *b, bl_rng *
     BL_ASSERT(nn_same_shape(&a->shape, &b->shape) && a->shape.rank > 0);
     nn_node *x = nn_leaf(t, a->shape, a->x);
     const int64_t batch = a->shape.dim[0], n = batch ? nn_count(&a->shape) / batch : 0;
-    for (int64_t i = 0; x && i < batch; i++) {
+    for (int64_t i = 0; x && i < batch && !t->dry; i++) {
         const real w = (real)bl_rng_uniform(rng);
         for (int64_t k = i * n; k < (i + 1) * n; k++)
             x->x[k] += w * (b->x[k] - a->x[k]);

@@ -16,7 +16,7 @@ nn_node *nn_dropout(nn_tape *t, nn_node *x, double p)
     if (!mask)
         return NULL;
     const real scale = (real)(1 / (1 - p));
-    for (int64_t i = 0, n = nn_count(&x->shape); i < n; i++)
+    for (int64_t i = 0, n = t->dry ? 0 : nn_count(&x->shape); i < n; i++)
         mask->x[i] = bl_rng_uniform(&t->rng) < p ? 0 : scale;
     return nn_mul(t, x, mask);
 }
@@ -50,7 +50,7 @@ nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n)
     int64_t *index = (int64_t *)(void *)nn_scratch(t, count * (int64_t)(sizeof(int64_t) / sizeof(real)));
     if (!index)
         return NULL;
-    for (int64_t b = 0; b < s.dim[0]; b++) {
+    for (int64_t b = 0; b < s.dim[0] && !t->dry; b++) {
         const int64_t shift = bl_rng_below(&t->rng, 2 * n + 1) - n;
         for (int64_t i = 0; i < s.dim[2]; i++)
             index[b * s.dim[2] + i] = reflect(i - shift, s.dim[2]);

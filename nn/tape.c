@@ -1,9 +1,9 @@
-/* The tape: nodes in one arena, buffers recycled by size class in another. */
+/* The tape: nodes in an arena, their values in a heap. */
 #include "nn/gemm.h"
 #include "nn/ops.h"
 #include "nn/params.h"
 
-#include "base/arena.h"
+#include "base/heap.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,105 +14,55 @@
 #include <xmmintrin.h>
 #endif
 
-/* Buffers are counted because views (reshape, detach) share them: the count says when one is free again. */
-struct nn_buffer {
-    real      *data;
-    int        size_class, n_users;
-    nn_buffer *next_free;
-};
-
-enum { N_CLASSES = 4 * 64 };
-
 struct nn_tape_memory {
-    bl_arena   nodes, values;
-    nn_buffer *free_list[N_CLASSES];
-    size_t     in_use_bytes, peak_bytes;
+    bl_arena nodes;
+    bl_heap  values;    /* blocks are counted, because views (reshape, detach) share them */
 };
 
 /* ---- buffers ---- */
 
-/* Four classes per power of two, so that at most a quarter of a block is wasted. */
-static int class_of(size_t n_bytes, size_t *rounded)
+static bl_block *buffer_new(nn_tape *t, int64_t n)
 {
-    size_t base = 64;
-    int c = 0;
-    while (base * 2 <= n_bytes) {
-        base *= 2;
-        c += 4;
-    }
-    size_t size = base;
-    while (size < n_bytes) {
-        size += base / 4;
-        c++;
-    }
-    *rounded = size;
-    return c;
-}
-
-static nn_buffer *buffer_new(nn_tape *t, int64_t n)
-{
-    struct nn_tape_memory *m = t->memory;
-    size_t size;
-    const int c = class_of((size_t)(n > 0 ? n : 1) * sizeof(real), &size);
-    nn_buffer *b = m->free_list[c];
-    if (b) {
-        m->free_list[c] = b->next_free;
-    } else {
-        b = bl_arena_alloc(&m->nodes, sizeof *b);
-        real *data = b ? bl_arena_alloc(&m->values, size) : NULL;
-        if (!data) {
-            bl_fail(&t->err, BL_ENOMEM, "no memory for a tensor of %lld elements (%zu MB on the tape)", (long long)n,
-                    m->in_use_bytes >> 20);
-            return NULL;
-        }
-        b->data = data;
-        b->size_class = c;
-    }
-    b->n_users = 1;
-    b->next_free = NULL;
-    m->in_use_bytes += size;
-    if (m->in_use_bytes > m->peak_bytes)
-        m->peak_bytes = m->in_use_bytes;
+    bl_block *b = bl_heap_alloc(&t->memory->values, (size_t)n * sizeof(real));
+    if (!b)
+        bl_fail(&t->err, BL_ENOMEM, "no memory for a tensor of %lld elements (%zu MB on the tape)", (long long)n,
+                t->memory->values.in_use_bytes >> 20);
     return b;
-}
-
-static void buffer_release(nn_tape *t, nn_buffer *b)
-{
-    if (--b->n_users > 0)
-        return;
-    size_t base = (size_t)64 << (b->size_class / 4);
-    t->memory->in_use_bytes -= base + base / 4 * (size_t)(b->size_class % 4);
-    b->next_free = t->memory->free_list[b->size_class];
-    t->memory->free_list[b->size_class] = b;
 }
 
 static void node_release(nn_tape *t, nn_node *n)
 {
     if (n->buffer) {
-        buffer_release(t, n->buffer);
+        bl_heap_release(&t->memory->values, n->buffer);
         n->buffer = NULL;
         n->x = NULL;
         n->released = 1;
     }
 }
 
-/* Scratch hides its buffer in front of the data: 64 bytes keep the alignment. */
+/* Scratch has its block's address in front of the data: 64 bytes keep the alignment. A dry tape has no data to write it to
+ * and gives those 64 bytes from the nodes' memory. */
+enum { IN_FRONT = 64 / sizeof(real) };
+
 real *nn_scratch(nn_tape *t, int64_t n)
 {
-    nn_buffer *b = buffer_new(t, n + (int64_t)(64 / sizeof(real)));
-    if (!b)
+    bl_block *b = buffer_new(t, n + IN_FRONT);
+    real *data = !b ? NULL : t->dry ? bl_arena_alloc(&t->memory->nodes, 2 * IN_FRONT * sizeof *data) : b->data;
+    if (!data) {
+        bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
         return NULL;
-    memcpy(b->data, &b, sizeof b);
-    return b->data + 64 / sizeof(real);
+    }
+    memcpy(data, &b, sizeof b);
+    return data + IN_FRONT;
 }
 
 void nn_scratch_release(nn_tape *t, real *p)
 {
-    nn_buffer *b;
+    bl_block *b;
     if (!p)
         return;
-    memcpy(&b, p - 64 / sizeof(real), sizeof b);
-    buffer_release(t, b);
+    memcpy(&b, p - IN_FRONT, sizeof b);
+    bl_heap_release(&t->memory->values, b);
 }
 
 /* ---- the tape ---- */
@@ -141,6 +91,7 @@ nn_tape *nn_tape_new(bl_error *err)
         free(t);
         return NULL;
     }
+    bl_heap_init(&t->memory->values);
     t->recording = 1;
     bl_rng_seed(&t->rng, 0);
     return t;
@@ -151,7 +102,7 @@ void nn_tape_free(nn_tape *t)
     if (!t)
         return;
     bl_arena_free(&t->memory->nodes);
-    bl_arena_free(&t->memory->values);
+    bl_heap_free(&t->memory->values);
     free(t->memory);
     free(t);
 }
@@ -159,9 +110,7 @@ void nn_tape_free(nn_tape *t)
 void nn_tape_reset(nn_tape *t)
 {
     bl_arena_reset(&t->memory->nodes);
-    bl_arena_reset(&t->memory->values);
-    memset(t->memory->free_list, 0, sizeof t->memory->free_list);
-    t->memory->in_use_bytes = 0;
+    bl_heap_reset(&t->memory->values);
     t->last = NULL;
     t->n_nodes = 0;
     bl_error_clear(&t->err);
@@ -176,7 +125,15 @@ int nn_tape_record(nn_tape *t, int on)
 
 size_t nn_tape_peak_bytes(const nn_tape *t)
 {
-    return t->memory->peak_bytes;
+    return t->memory->values.peak_bytes + t->memory->nodes.peak_bytes;
+}
+
+void nn_tape_dry(nn_tape *t, int on)
+{
+    nn_tape_reset(t);
+    bl_heap_paper(&t->memory->values, on);
+    t->memory->nodes.peak_bytes = 0;
+    t->dry = on;
 }
 
 /* ---- shapes ---- */
@@ -222,9 +179,10 @@ const char *nn_shape_str(const nn_shape *s, char out[96])
 
 /* ---- nodes ---- */
 
-static nn_node *node_new(nn_tape *t)
+/* A node and, behind it, room for its attributes. */
+static nn_node *node_new(nn_tape *t, size_t attr_size)
 {
-    nn_node *n = bl_arena_alloc(&t->memory->nodes, sizeof *n);
+    nn_node *n = bl_arena_alloc(&t->memory->nodes, sizeof *n + attr_size);
     if (!n) {
         bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
         return NULL;
@@ -246,7 +204,7 @@ static nn_node *value_node(nn_tape *t, nn_shape shape)
             bl_fail(&t->err, BL_ESHAPE, "a tensor cannot have the shape %s", nn_shape_str(&shape, text));
             return NULL;
         }
-    nn_node *n = node_new(t);
+    nn_node *n = node_new(t, 0);
     if (!n)
         return NULL;
     n->shape = shape;
@@ -260,7 +218,7 @@ static nn_node *value_node(nn_tape *t, nn_shape shape)
 nn_node *nn_input(nn_tape *t, nn_shape shape, const float *data)
 {
     nn_node *n = value_node(t, shape);
-    if (n)
+    if (n && n->x)
         for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
             n->x[i] = data[i];
     return n;
@@ -269,17 +227,17 @@ nn_node *nn_input(nn_tape *t, nn_shape shape, const float *data)
 nn_node *nn_input_real(nn_tape *t, nn_shape shape, const real *data)
 {
     nn_node *n = value_node(t, shape);
-    if (n)
+    if (n && n->x)
         memcpy(n->x, data, (size_t)nn_count(&shape) * sizeof(real));
     return n;
 }
 
 nn_node *nn_borrow(nn_tape *t, nn_shape shape, real *data)
 {
-    nn_node *n = t->err.code ? NULL : node_new(t);
+    nn_node *n = t->err.code ? NULL : node_new(t, 0);
     if (n) {
         n->shape = shape;
-        n->x = data;
+        n->x = t->dry ? NULL : data;
     }
     return n;
 }
@@ -295,7 +253,7 @@ nn_node *nn_leaf(nn_tape *t, nn_shape shape, const real *data)
 nn_node *nn_full(nn_tape *t, nn_shape shape, double value)
 {
     nn_node *n = value_node(t, shape);
-    if (n)
+    if (n && n->x)
         for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
             n->x[i] = (real)value;
     return n;
@@ -304,7 +262,7 @@ nn_node *nn_full(nn_tape *t, nn_shape shape, double value)
 nn_node *nn_randn(nn_tape *t, nn_shape shape)
 {
     nn_node *n = value_node(t, shape);
-    if (n)
+    if (n && n->x)
         for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
             n->x[i] = (real)bl_rng_normal(&t->rng);
     return n;
@@ -313,15 +271,20 @@ nn_node *nn_randn(nn_tape *t, nn_shape shape)
 nn_node *nn_rand(nn_tape *t, nn_shape shape, double low, double high)
 {
     nn_node *n = value_node(t, shape);
-    if (n)
+    if (n && n->x)
         for (int64_t i = 0, count = nn_count(&shape); i < count; i++)
             n->x[i] = (real)(low + (high - low) * bl_rng_uniform(&t->rng));
     return n;
 }
 
+double nn_scalar(const nn_node *x)
+{
+    return x && x->x ? (double)x->x[0] : 0;
+}
+
 nn_node *nn_detach(nn_tape *t, nn_node *x)
 {
-    nn_node *n = t->err.code ? NULL : node_new(t);
+    nn_node *n = t->err.code ? NULL : node_new(t, 0);
     if (n) {
         n->shape = x->shape;
         n->x = x->x;
@@ -370,7 +333,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
     if (t->err.code)
         return NULL;
     BL_ASSERT(n_in >= op->min_in && n_in <= op->max_in && n_in <= NN_MAX_IN);
-    nn_node *y = node_new(t);
+    nn_node *y = node_new(t, op->attr_size);
     if (!y)
         return NULL;
     y->op = op;
@@ -381,13 +344,8 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         y->needs_grad |= t->recording && in[i]->needs_grad;
     }
     if (op->attr_size) {
-        void *copy = bl_arena_alloc(&t->memory->nodes, op->attr_size);
-        if (!copy) {
-            bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
-            return NULL;
-        }
-        memcpy(copy, attr, op->attr_size);
-        y->attr = copy;
+        memcpy(y + 1, attr, op->attr_size);
+        y->attr = y + 1;
     }
     if (op->shape(y, &t->err) != BL_OK)
         return NULL;
@@ -405,7 +363,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
         if (n_scratch > 0)
             y->scratch = nn_scratch(t, n_scratch);
-        if (!t->err.code)
+        if (!t->err.code && !t->dry)
             op->forward(t, y);
         nn_scratch_release(t, y->scratch);
         y->scratch = NULL;
@@ -468,7 +426,8 @@ static nn_node *accumulate(nn_tape *t, nn_node *old, nn_node *g, int held)
     if (!old)
         return g;
     if (held && old->keep == 2 && old->buffer && old->buffer->n_users == 1 && nn_same_shape(&old->shape, &g->shape)) {
-        add_in_place(old->x, g->x, nn_count(&g->shape));
+        if (!t->dry)
+            add_in_place(old->x, g->x, nn_count(&g->shape));
         return old;
     }
     return nn_add(t, old, g);
@@ -537,7 +496,7 @@ static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs
                 g->keep += 2; /* the caller's hold, given up without a release at the end */
             }
         if (!n->op) {
-            if (mode == SWEEP_CONSUME && n->grad_sink)
+            if (mode == SWEEP_CONSUME && n->grad_sink && !t->dry)
                 add_in_place(n->grad_sink, g->x, nn_count(&n->shape));
         } else if (n->op->backward) {
             n->op->backward(t, n, g, din);

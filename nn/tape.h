@@ -39,31 +39,32 @@ typedef struct nn_shape {
 } nn_shape;
 
 typedef struct nn_op nn_op;
-typedef struct nn_buffer nn_buffer;
 typedef struct nn_tape nn_tape;
+struct bl_block; /* base/heap.h */
 
 typedef struct nn_node {
-    nn_shape        shape;
-    real           *x;          /* value; NULL once it is released                            */
-    const nn_op    *op;         /* NULL for inputs and parameters                             */
-    const void     *attr;       /* the op's own settings, on the tape                         */
-    struct nn_node *in[NN_MAX_IN];
-    int             n_in;
-    int             needs_grad;
-    int             needed;     /* a gradient rule will read the value (op.h: unread)         */
-    int             released;   /* the value is gone: reading it is a mistake                 */
-    int             keep;       /* not 0: the value survives nn_backward and scopes           */
-    real           *grad_sink;  /* parameters: where nn_backward adds the gradient            */
-    real           *scratch;    /* working memory of forward, while it runs (op.h)             */
-    int64_t         index;      /* place on the tape                                          */
-    nn_buffer      *buffer;     /* NULL when x is borrowed                                    */
-    struct nn_node *previous;   /* the node made before this one                              */
+    real            *x;          /* value; NULL once it is released, and on a dry tape                */
+    nn_shape         shape;
+    const nn_op     *op;         /* NULL for inputs and parameters                                    */
+    const void      *attr;       /* the op's own settings, on the tape                                */
+    struct nn_node  *in[NN_MAX_IN];
+    int              n_in;
+    int              keep;       /* not 0: the value survives nn_backward and scopes                  */
+    unsigned char    needs_grad;
+    unsigned char    needed;     /* a gradient rule will read the value (op.h: unread)                */
+    unsigned char    released;   /* the value is gone: reading it is a mistake                        */
+    int64_t          index;      /* place on the tape                                                 */
+    real            *grad_sink;  /* parameters: where nn_backward adds the gradient                   */
+    real            *scratch;    /* working memory of forward, while it runs (op.h)                    */
+    struct bl_block *buffer;     /* NULL when x is borrowed                                           */
+    struct nn_node  *previous;   /* the node made before this one                                     */
 } nn_node;
 
 struct nn_tape {
     bl_error err;
     bl_rng   rng;               /* for dropout, noise, phase shuffle; seed it, save it        */
     int      training;          /* layers that behave differently look here                   */
+    int      dry;               /* read only: values are not computed (nn_tape_dry)           */
     /* the rest is the tape's own business */
     int      recording;
     nn_node *last;
@@ -78,7 +79,22 @@ void     nn_tape_free(nn_tape *tape);
 void     nn_tape_reset(nn_tape *tape);
 /* Returns the old setting. Off: nodes keep no history and need no gradient (inference). */
 int      nn_tape_record(nn_tape *tape, int on);
+/* The most memory that a step has taken so far: values, scratch and nodes, gaps between them included. */
 size_t   nn_tape_peak_bytes(const nn_tape *tape);
+
+/* How much memory will a step take? On a dry tape the same code runs (networks, losses, nn_backward, nn_grad), shapes are
+ * checked and memory is counted, but nothing is computed and no memory is touched: x is NULL in every node, so code that
+ * looks at values (loss->x[0], data of an nn_borrow) leaves that out when tape->dry. Gradients of parameters stay as they
+ * are; optimizers must not step. Switching resets the tape and starts its peak at 0.
+ *
+ *     nn_tape_dry(tape, 1);
+ *     make_step(model, tape);                                  // forward, loss, backward
+ *     const size_t planned = nn_tape_peak_bytes(tape);
+ *     nn_tape_dry(tape, 0);
+ */
+void     nn_tape_dry(nn_tape *tape, int on);
+/* The value of a node of one element; 0 on a dry tape and after its release. */
+double   nn_scalar(const nn_node *x);
 
 /* Shapes. nn_shape_of(3, 8, 1, 16384) is [8, 1, 16384]. */
 nn_shape    nn_shape_of(int rank, ...);

@@ -66,8 +66,10 @@ static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
         var = nn_mean_dims(t, nn_square(t, centred), over);
         if (t->err.code)
             return NULL;
-        update(l, RUNNING_MEAN, mean->x, momentum, 1);
-        update(l, RUNNING_VAR, var->x, momentum, n / (n - 1));
+        if (!t->dry) {
+            update(l, RUNNING_MEAN, mean->x, momentum, 1);
+            update(l, RUNNING_VAR, var->x, momentum, n / (n - 1));
+        }
     } else {
         centred = nn_sub(t, x, nn_reshape(t, nn_layer_node(l, t, RUNNING_MEAN), column));
         var = nn_reshape(t, nn_layer_node(l, t, RUNNING_VAR), column);

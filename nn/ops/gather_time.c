@@ -22,7 +22,7 @@ const int64_t *nn_time_index_copy(nn_tape *t, const char *op, const int64_t *ind
             return NULL;
         }
     int64_t *copy = (int64_t *)(void *)nn_scratch(t, count * (int64_t)(sizeof(int64_t) / sizeof(real)));
-    if (copy && count)
+    if (copy && count && !t->dry)
         memcpy(copy, index, (size_t)count * sizeof *copy);
     return copy;
 }
