@@ -75,9 +75,15 @@ nn_node *nn_conv_transpose1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *b
 nn_node *nn_conv1d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv1d_opt opt);
 
 /* ---- sequences ---- */
-/* One direction, one layer. x [B, T, I], weight_ih [4H, I], weight_hh [4H, H], bias [4H] (gate order i, f, g, o as
- * torch), h0, c0 zero. reverse: runs from the end. -> [B, T, H]. */
-nn_node *nn_lstm(nn_tape *t, nn_node *x, nn_node *weight_ih, nn_node *weight_hh, nn_node *bias, int reverse);
+/* One layer, in D = 1 or 2 directions (the second half of weights and outputs runs from the end). x [B, T, I],
+ * weight_ih [D 4H, I], weight_hh [D 4H, H], bias [D 4H] (gate order i, f, g, o as torch). Optional: lengths [B], steps beyond
+ * are padding; state [B, 2, D H], h_0 and c_0. -> [B, T, D H], with_final [B, T + 2, D H]: h_n, c_n behind the steps. */
+nn_node *nn_lstm(nn_tape *t, nn_node *x, nn_node *weight_ih, nn_node *weight_hh, nn_node *bias, nn_node *lengths, nn_node *state,
+                 int with_final);
+/* The same for 3 gates (r, z, n as torch): weight_ih [D 3H, I], weight_hh [D 3H, H]; bias [D 4H]: of r, of z, of n's input, of
+ * n's state; state [B, 1, D H]. -> [B, T, D H], with_final [B, T + 1, D H]. */
+nn_node *nn_gru(nn_tape *t, nn_node *x, nn_node *weight_ih, nn_node *weight_hh, nn_node *bias, nn_node *lengths, nn_node *state,
+                int with_final);
 
 /* Attention of several heads, channels first: q [B, H D, Tq], k [B, H D, Tk], v [B, H V, Tk] -> [B, H V, Tq]. lengths [B]: keys of
  * each example (NULL: all). relative [H, R, D]: a learned vector per distance (NULL: none). nn/ops/attention.c has the formula. */

@@ -511,8 +511,10 @@ static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs
                 break;
             if (sum != old) {
                 sum->keep += 2;
-                if (old)
+                if (old && held)
                     drop(t, old);
+                else if (old)
+                    old->keep -= 2; /* part of a graph that may be differentiated */
             }
             grad[in->index] = sum;
         }

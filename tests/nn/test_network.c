@@ -338,6 +338,7 @@ static const char *const every_layer[][2] = {
     { "conv_transpose1d out_channels=4 kernel_size=4 stride=2 padding=1 groups=2", "2, T" },
     { "conv_transpose1d out_channels=3 kernel_size=25 stride=4 padding=same weight_norm=yes", "2, T" },
     { "lstm hidden_size=3 num_layers=2 bidirectional=yes dropout=0.3", "2, T" }, { "lstm hidden_size=2 bias=no", "2, T" },
+    { "gru hidden_size=3 num_layers=2 bidirectional=yes dropout=0.3", "2, T" }, { "gru hidden_size=2 bias=no", "2, T" },
     { "batch_norm1d", "3, T" }, { "batch_norm1d affine=no", "4" }, { "layer_norm", "5, T" }, { "layer_norm", "6" },
     { "dropout p=0.4", "3, T" }, { "phase_shuffle n=3", "2, T" }, { "upsample scale_factor=3", "2, T" },
     { "upsample scale_factor=4 mode=linear", "2, T" }, { "reshape channels=2", "4, T" }, { "flatten", "2, 9" },
