@@ -2,7 +2,9 @@
 #include "nn/gemm.h"
 #include "nn/ops.h"
 #include "nn/params.h"
+#include "nn/profile.h"
 
+#include "base/file.h"
 #include "base/heap.h"
 
 #include <stdarg.h>
@@ -101,6 +103,7 @@ void nn_tape_free(nn_tape *t)
 {
     if (!t)
         return;
+    nn_profile_free(t);
     bl_arena_free(&t->memory->nodes);
     bl_heap_free(&t->memory->values);
     free(t->memory);
@@ -363,8 +366,11 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
         if (n_scratch > 0)
             y->scratch = nn_scratch(t, n_scratch);
+        const double start = t->profile ? bl_seconds() : 0;
         if (!t->err.code && !t->dry)
             op->forward(t, y);
+        if (t->profile)
+            nn_profile_add(t, y, bl_seconds() - start);
         nn_scratch_release(t, y->scratch);
         y->scratch = NULL;
         if (t->err.code)

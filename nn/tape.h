@@ -70,6 +70,7 @@ struct nn_tape {
     nn_node *last;
     int64_t  n_nodes;
     struct nn_tape_memory *memory;
+    struct nn_profile *profile;  /* NULL: off (nn/profile.h) */
     const unsigned char *wanted; /* of the sweep under way, by node index */
     int64_t  n_wanted;
 };

@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "nn/network.h"
+#include "nn/profile.h"
 
 #include <math.h>
 #include <omp.h>
@@ -14,8 +15,8 @@
 static struct {
     const char *section;
     int64_t     batch, length, runs, seed, threads;
-    int         layers;
-} args = { NULL, 1, 4096, 5, 1, 0, 0 };
+    int         layers, profile;
+} args = { NULL, 1, 4096, 5, 1, 0, 0, 0 };
 
 static const bl_cli_option options[] = {
     { "section", 's', BL_CLI_TEXT, &args.section, "NAME", "this network only (default: every section with inputs)" },
@@ -24,6 +25,7 @@ static const bl_cli_option options[] = {
     { "runs", 'r', BL_CLI_INT, &args.runs, "N", "runs that are timed; the fastest counts (5)" },
     { "seed", 0, BL_CLI_INT, &args.seed, "N", "seed of weights and inputs (1)" },
     { "threads", 0, BL_CLI_INT, &args.threads, "N", "threads (all)" },
+    { "profile", 'p', BL_CLI_FLAG, &args.profile, NULL, "also say which ops the time goes to" },
     { "layers", 0, BL_CLI_FLAG, &args.layers, NULL, "list all layer types and their options, and stop" },
     { NULL },
 };
@@ -123,6 +125,8 @@ static double fastest(nn_network *net, nn_params *p, nn_tape *t, int mode)
         nn_tape_reset(t);
         make_inputs(net, t, in);
         nn_params_zero_grad(p);
+        if (run == 1 && args.profile && nn_profile_start(t, &t->err) != BL_OK)
+            break;
         const double start = bl_seconds();
         nn_node *loss = mode ? loss_of(net, t, in, 0) : nn_network_run(net, t, in, NULL);
         if (mode && loss)
@@ -153,6 +157,8 @@ static int check_network(const bl_config *config, const char *section, bl_error 
         const double peak_mb = (double)nn_tape_peak_bytes(t) * 1e-6;
         if (!t->err.code)
             printf("%-11s %.3f ms, %.1f MB of values\n", mode ? "training" : "inference", 1e3 * seconds, peak_mb);
+        if (!t->err.code && args.profile)
+            nn_profile_print(t, (int)args.runs, 12, stdout);
 #ifdef BL_F64
         if (mode && !t->err.code)
             failed = check_gradient(net, p, t);

@@ -13,6 +13,7 @@
 
 #include "base/cli.h"
 #include "base/file.h"
+#include "nn/profile.h"
 
 #include <fnmatch.h>
 #include <math.h>
@@ -25,8 +26,8 @@ static struct {
     const char *cases, *threads, *python, *child;
     double      seconds;
     int64_t     rounds;
-    int         list, ours_only;
-} args = { "*", "2,1", "/usr/bin/python3", NULL, 4, 2, 0, 0 };
+    int         list, ours_only, profile;
+} args = { "*", "2,1", "/usr/bin/python3", NULL, 4, 2, 0, 0, 0 };
 
 static const bl_cli_option options[] = {
     { "cases", 'c', BL_CLI_TEXT, &args.cases, "GLOBS", "cases, separated by commas (*)" },
@@ -37,6 +38,7 @@ static const bl_cli_option options[] = {
     { "ours-only", 0, BL_CLI_FLAG, &args.ours_only, NULL, "without PyTorch" },
     { "list", 'l', BL_CLI_FLAG, &args.list, NULL, "name the cases and stop" },
     { "child", 0, BL_CLI_TEXT, &args.child, "CASE", "measure ours in this process (what the driver starts)" },
+    { "profile", 'p', BL_CLI_FLAG, &args.profile, NULL, "with --child: which ops the time goes to" },
     { NULL },
 };
 
@@ -45,19 +47,25 @@ static const bl_cli_program program = {
     .usage = "[options]",
     .summary = "Times ours and PyTorch's, case by case; run from the top of the source tree.",
     .examples = "  make bench\n"
-                "  make bench CASES='wavegan.*,mlp.*' THREADS=2 SECONDS=10\n",
+                "  make bench CASES='wavegan.*,mlp.*' THREADS=2 SECONDS=10\n"
+                "  OMP_NUM_THREADS=2 build/release/tests/bench/bench --child wavegan.train.d16.b16 --profile\n",
 };
 
 /* ---- one measurement, in its own process ---- */
 
-void bench_measure(double (*step)(void *state), void *state)
+void bench_measure(nn_tape *tape, double (*step)(void *state), void *state)
 {
     double value = step(state);
+    int n = 0;
+    if (args.profile)
+        nn_profile_start(tape, &tape->err);
     const double start = bl_seconds();
-    for (int n = 0; !isnan(value) && (n < 2 || bl_seconds() - start < args.seconds); n++) {
+    for (; !isnan(value) && (n < 2 || bl_seconds() - start < args.seconds); n++) {
         value = step(state);
         printf("sample %.9g\n", value);
     }
+    if (args.profile && !tape->err.code)
+        nn_profile_print(tape, n, 20, stdout);
 }
 
 static double peak_mb(void)

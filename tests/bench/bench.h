@@ -3,6 +3,7 @@
 #define BL_TESTS_BENCH_H
 
 #include "base/error.h"
+#include "nn/tape.h"
 
 /* One measured quantity; peers.py has the same under the same name. */
 typedef struct bench_case {
@@ -20,8 +21,9 @@ typedef struct bench_case {
 extern const bench_case bench_cases[]; /* name NULL at the end */
 
 /* For run: calls step once to warm up, then until the time of the command line is over, at least twice; step returns
- * what it measured in the case's unit, NaN when it failed. Hands every measurement on. */
-void bench_measure(double (*step)(void *state), void *state);
+ * what it measured in the case's unit, NaN when it failed. Hands every measurement on. The tape is what --profile looks
+ * at. */
+void bench_measure(nn_tape *tape, double (*step)(void *state), void *state);
 
 /* Measured, this number of threads: fp32 multiply-adds in registers, FLOP/s; reads of 8 MB that stay in the last cache,
  * bytes/s. */

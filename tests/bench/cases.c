@@ -202,7 +202,7 @@ static bl_status run_gan(const bench_case *c, bl_error *err)
 {
     bench_model m = { 0 };
     if (gan_new(&m, c, err) == BL_OK)
-        bench_measure(gan_iteration, &m);
+        bench_measure(m.tape, gan_iteration, &m);
     return end(&m, err);
 }
 
@@ -221,7 +221,7 @@ static bl_status run_generator(const bench_case *c, bl_error *err)
     if (gan_new(&m, c, err) == BL_OK) {
         nn_tape_record(m.tape, 0);
         m.tape->training = 0;
-        bench_measure(gan_generate, &m);
+        bench_measure(m.tape, gan_generate, &m);
     }
     return end(&m, err);
 }
@@ -264,7 +264,7 @@ static bl_status run_wavenet(const bench_case *c, bl_error *err)
         (m.x = uniform(16000 * m.batch, 0, 255, err))) {
         for (int64_t i = 0; i < 16000 * m.batch; i++)
             m.x[i] = (real)(int)m.x[i];
-        bench_measure(wavenet_step, &m);
+        bench_measure(m.tape, wavenet_step, &m);
     }
     return end(&m, err);
 }
@@ -283,7 +283,7 @@ static bl_status run_wavenet_generator(const bench_case *c, bl_error *err)
 {
     bench_model m = { 0 };
     if (wavenet_new(&m, c, err) == BL_OK && (m.generator = nn_wavenet_generator_new(m.wavenet, NULL, err)))
-        bench_measure(wavenet_samples, &m);
+        bench_measure(m.tape, wavenet_samples, &m);
     return end(&m, err);
 }
 
@@ -323,7 +323,7 @@ static bl_status run_mlp(const bench_case *c, bl_error *err)
     if (parse(&m, mlp, c, err) == BL_OK && (m.net = nn_network_build(m.config, "mlp", m.params, err)) &&
         finish(&m, err) == BL_OK && (m.optimizer = nn_optimizer_new(m.params, "", &o, err)) &&
         (m.x = uniform(64 * m.batch, -1, 1, err)) && (m.y = uniform(m.batch, -1, 1, err)))
-        bench_measure(mlp_steps, &m);
+        bench_measure(m.tape, mlp_steps, &m);
     return end(&m, err);
 }
 

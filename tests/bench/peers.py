@@ -174,6 +174,155 @@ def wavenet_generate():
     return lambda: n / seconds(run)
 
 
+# ---- Parallel WaveGAN ----
+
+class GatedBlock(nn.Module):
+    def __init__(self, dilation):
+        super().__init__()
+        self.conv = nn.Conv1d(64, 128, 3, padding=dilation, dilation=dilation)
+        self.aux = nn.Conv1d(80, 128, 1, bias=False)
+        self.out = nn.Conv1d(64, 64, 1)
+        self.skip = nn.Conv1d(64, 64, 1)
+
+    def forward(self, x, c):
+        a, b = (self.conv(x) + self.aux(c)).chunk(2, 1)
+        z = torch.tanh(a) * torch.sigmoid(b)
+        return (self.out(z) + x) * 0.5 ** 0.5, self.skip(z)
+
+
+class ParallelWaveGAN(nn.Module):
+    """The generator: 30 layers in 3 stacks, 80 mels at a hop of 4 * 4 * 4 * 4 samples, 2 frames of context each side."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(1, 64, 1)
+        self.context = nn.Conv1d(80, 80, 5, bias=False)
+        self.smooth = nn.ModuleList(nn.Conv2d(1, 1, (1, 9), padding=(0, 4), bias=False) for _ in range(4))
+        self.blocks = nn.ModuleList(GatedBlock(2 ** (i % 10)) for i in range(30))
+        self.post = nn.Conv1d(64, 64, 1)
+        self.last = nn.Conv1d(64, 1, 1)
+
+    def forward(self, noise, mel):
+        c = self.context(mel).unsqueeze(1)
+        for smooth in self.smooth:
+            c = smooth(F.interpolate(c, scale_factor=(1.0, 4.0), mode="nearest"))
+        c = c.squeeze(1)
+        x = self.first(noise)
+        total = 0
+        for block in self.blocks:
+            x, skip = block(x, c)
+            total = total + skip
+        return self.last(F.relu(self.post(F.relu(total * (1 / 30) ** 0.5))))
+
+
+def stft_loss(x, y):
+    total = 0
+    for n_fft, hop, window in ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)):
+        a, b = (torch.sqrt(torch.clamp(torch.view_as_real(torch.stft(v, n_fft, hop, window, torch.hann_window(window),
+                                                                     return_complex=True)).pow(2).sum(-1), min=1e-7))
+                for v in (x, y))
+        total = total + torch.norm(b - a) / torch.norm(b) + F.l1_loss(torch.log(a), torch.log(b))
+    return total / 3
+
+
+def pwg_train():
+    net = ParallelWaveGAN()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+    noise, mel, y = torch.randn(2, 1, 16384), torch.randn(2, 80, 68), torch.randn(2, 16384) * 0.1
+
+    def step():
+        loss = stft_loss(net(noise, mel).squeeze(1), y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return lambda: seconds(step)
+
+
+def pwg_infer(frames=172):
+    net = ParallelWaveGAN().eval()
+    noise, mel = torch.randn(1, 1, frames * 256), torch.randn(1, 80, frames + 4)
+    return lambda: seconds(lambda: net(noise, mel)) / (frames * 256 / 22050)
+
+
+# ---- Open-Unmix ----
+
+class OpenUnmix(nn.Module):
+    """Stereo, 2049 bins of which 1487 are read; three bidirectional LSTM layers of 256 units a direction."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.bn1 = nn.Linear(2 * 1487, 512, bias=False), nn.BatchNorm1d(512)
+        self.lstm = nn.LSTM(512, 256, num_layers=3, bidirectional=True, dropout=0.4)
+        self.fc2, self.bn2 = nn.Linear(1024, 512, bias=False), nn.BatchNorm1d(512)
+        self.fc3, self.bn3 = nn.Linear(512, 2 * 2049, bias=False), nn.BatchNorm1d(2 * 2049)
+        self.in_mean, self.in_scale = nn.Parameter(torch.zeros(1487)), nn.Parameter(torch.ones(1487))
+        self.out_mean, self.out_scale = nn.Parameter(torch.ones(2049)), nn.Parameter(torch.ones(2049))
+
+    def forward(self, x):                                   # [B, 2, 2049, T]
+        mix = x.permute(3, 0, 1, 2)
+        T, B = mix.shape[:2]
+        x = (mix[..., :1487] + self.in_mean) * self.in_scale
+        x = torch.tanh(self.bn1(self.fc1(x.reshape(T * B, -1))).view(T, B, 512))
+        x = torch.cat([x, self.lstm(x)[0]], -1)
+        x = F.relu(self.bn2(self.fc2(x.reshape(T * B, -1))))
+        x = self.bn3(self.fc3(x)).view(T, B, 2, 2049)
+        return (F.relu(x * self.out_scale + self.out_mean) * mix).permute(1, 2, 3, 0)
+
+
+def umx_train():
+    net = OpenUnmix()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, weight_decay=1e-5)
+    x, y = torch.rand(16, 2, 2049, 255), torch.rand(16, 2, 2049, 255)
+
+    def step():
+        loss = F.mse_loss(net(x), y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return lambda: seconds(step)
+
+
+def umx_infer():
+    net = OpenUnmix().eval()
+    x = torch.rand(1, 2, 2049, 60 * 44100 // 1024)
+    return lambda: seconds(lambda: net(x)) / 60
+
+
+# ---- convolutional autoencoder of log-mel patches 128 x 128 ----
+
+class Autoencoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        width = [1, 32, 64, 128, 256]
+        encoder, decoder = [], []
+        for a, b in zip(width, width[1:]):
+            encoder += [nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)]
+        for a, b in zip(width[:0:-1], width[-2::-1]):
+            decoder += [nn.ConvTranspose2d(a, b, 4, 2, 1)] + ([nn.BatchNorm2d(b), nn.ReLU()] if b > 1 else [])
+        self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
+        self.squeeze, self.widen = nn.Linear(256 * 64, 64), nn.Linear(64, 256 * 64)
+
+    def forward(self, x):
+        z = self.squeeze(self.encoder(x).flatten(1))
+        return torch.sigmoid(self.decoder(self.widen(z).view(-1, 256, 8, 8)))
+
+
+def autoencoder_train():
+    net = Autoencoder()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x = torch.rand(32, 1, 128, 128)
+
+    def step():
+        loss = F.mse_loss(net(x), x)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return lambda: seconds(step)
+
+
 # ---- a small MLP ----
 
 def mlp(make_optimizer):
@@ -206,6 +355,11 @@ CASES = {
     "wavegan.infer.d64.b64": (lambda: generate(64, 64), False),
     "wavenet.train.b1x16000": (wavenet_train, True),
     "wavenet.generate": (wavenet_generate, False),
+    "pwg.train.b2x16384": (pwg_train, True),
+    "pwg.infer.2s": (pwg_infer, False),
+    "umx.train.b16x255": (umx_train, True),
+    "umx.infer.60s": (umx_infer, False),
+    "autoencoder.train.b32": (autoencoder_train, True),
     "mlp.sgd.b32": (lambda: mlp(lambda p: torch.optim.SGD(p, 1e-2)), True),
     "mlp.adam.b32": (lambda: mlp(lambda p: torch.optim.Adam(p, 1e-3)), True),
 }
