@@ -61,11 +61,15 @@ static inline int golden_read(char **text, golden_case *c)
         int used = 0;
         if (!strcmp(line, "end"))
             return 1;
-        if (sscanf(line, "case %63s %63s", c->name, c->kind) == 2 || sscanf(line, "training %d", &c->training) == 1)
+        if (sscanf(line, "case %63s %63s", c->name, c->kind) == 2) {
+            snprintf(c->ini, sizeof c->ini, "[n]\n");
+            continue;
+        }
+        if (sscanf(line, "training %d", &c->training) == 1)
             continue;
         const size_t n = strlen(c->ini);
         if (!strncmp(line, "input ", 6)) {
-            snprintf(c->ini + n, sizeof c->ini - n, "[n]\ninput.x = %s\n", line + 6);
+            snprintf(c->ini + n, sizeof c->ini - n, "input.x = %s\n", line + 6);
         } else if (sscanf(line, "input.%63s %n", key, &used) == 1 && used) {
             snprintf(c->ini + n, sizeof c->ini - n, "input.%s = %s\n", key, line + used);
         } else if (sscanf(line, "layer %63s %n", key, &used) == 1 && used) {
