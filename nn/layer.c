@@ -5,37 +5,52 @@
 #include <stdio.h>
 #include <string.h>
 
-static int add_slot(nn_layer *l, int index)
+/* The parameter of a layer that shares another's: it must exist with this shape. */
+static int find_shared(const nn_layer *l, const char *full, const char *name, nn_shape shape, bl_error *err)
 {
+    char there[96], here[96];
+    const int index = nn_params_find(l->params, full);
+    if (index < 0)
+        bl_fail(err, BL_EARG, "share=: %s has no %s", l->path, name);
+    else if (!nn_same_shape(&l->params->param[index].shape, &shape)) {
+        bl_fail(err, BL_ESHAPE, "share=: %s is %s, and %s is wanted here", full,
+                nn_shape_str(&l->params->param[index].shape, there), nn_shape_str(&shape, here));
+        return -1;
+    }
+    return index;
+}
+
+static int add_param(nn_layer *l, const char *name, nn_shape shape, nn_init init, double scale, int is_buffer, bl_error *err)
+{
+    char full[112];
+    int index;
+    if (l->n_params == NN_LAYER_PARAMS) {
+        bl_fail(err, BL_EARG, "more than %d parameters in one layer", NN_LAYER_PARAMS);
+        return -1;
+    }
+    if (snprintf(full, sizeof full, "%s/%s", l->path, name) >= (int)sizeof full) {
+        bl_fail(err, BL_EARG, "the parameter name %s/%s is longer than 111 characters", l->path, name);
+        return -1;
+    }
+    if (l->is_shared)
+        index = find_shared(l, full, name, shape, err);
+    else
+        index = is_buffer ? nn_params_add_buffer(l->params, full, shape, init, err)
+                          : nn_params_add(l->params, full, shape, init, scale, err);
     if (index < 0)
         return -1;
     l->param[l->n_params] = index;
     return l->n_params++;
 }
 
-static int parameter_name(const nn_layer *l, const char *name, char out[112], bl_error *err)
-{
-    if (l->n_params == NN_LAYER_PARAMS) {
-        bl_fail(err, BL_EARG, "more than %d parameters in one layer", NN_LAYER_PARAMS);
-        return 0;
-    }
-    if (snprintf(out, 112, "%s/%s", l->path, name) >= 112) {
-        bl_fail(err, BL_EARG, "the parameter name %s/%s is longer than 111 characters", l->path, name);
-        return 0;
-    }
-    return 1;
-}
-
 int nn_layer_param(nn_layer *l, const char *name, nn_shape shape, nn_init init, double scale, bl_error *err)
 {
-    char full[112];
-    return parameter_name(l, name, full, err) ? add_slot(l, nn_params_add(l->params, full, shape, init, scale, err)) : -1;
+    return add_param(l, name, shape, init, scale, 0, err);
 }
 
 int nn_layer_buffer(nn_layer *l, const char *name, nn_shape shape, nn_init init, bl_error *err)
 {
-    char full[112];
-    return parameter_name(l, name, full, err) ? add_slot(l, nn_params_add_buffer(l->params, full, shape, init, err)) : -1;
+    return add_param(l, name, shape, init, 0, 1, err);
 }
 
 nn_node *nn_layer_node(nn_layer *l, nn_tape *t, int slot)

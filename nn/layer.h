@@ -36,6 +36,7 @@ typedef struct nn_layer {
     double   option[NN_LAYER_OPTIONS];    /* in the order of type->options              */
     int      param[NN_LAYER_PARAMS];      /* indices into params, in the layer's order  */
     int      n_params;
+    int      is_shared;                   /* parameters of this path exist already (share=)  */
     int      n_in;
     nn_shape in_shape[NN_MAX_IN];         /* without batch: [C, T]; T = -1 when it varies */
     nn_shape out_shape;

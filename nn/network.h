@@ -1,18 +1,17 @@
 /* Networks described in an .ini: a section per network, a key per layer, in order.
  *
  *     [generator]
- *     input.z       = 100            ; [100]      a vector
- *     input.context = 64, T          ; [64, T]    channels and a free length
- *     dense   = linear out_features=16384 from=z
- *     shape   = reshape channels=1024
- *     act     = relu
- *     up1     = conv_transpose1d out_channels=512 kernel_size=25 stride=4 padding=11 output_padding=1
- *     both    = concat from=up1,context
+ *     d = 64                         ; a variable
+ *     input.z = 100                  ; [100]    a vector
+ *     input.c = 8, T                 ; [8, T]   channels and a free length
+ *     dense   = linear out_features=256*d from=z
+ *     up      = block channels=8*d,4*d,2*d from=dense   ; another section as a layer, three times
+ *     both    = concat from=up,c
  *     ...
  *
  * `from=` names earlier keys (or inputs); without it a layer takes the line above. The last key is the output;
- * further outputs with `output = a, b`. in_channels follow from the input. `repeat=N` (and `dilation=1..512` style
- * lists) are described in docs/networks.md. Mistakes are errors that name file, line, key.
+ * further outputs with `output = a, b`. in_channels follow from the input. Repetition, parts, shared parameters,
+ * defaults and variables: docs/networks.md. Mistakes are errors that name file, line, key.
  *
  * Memory   nn_network_build borrows params, adds the network's parameters to it under "section/key/..." (call
  *          nn_params_finish afterwards) and returns a network; release with nn_network_free.
@@ -32,9 +31,9 @@ void        nn_network_free(nn_network *net);
 
 int         nn_network_n_inputs(const nn_network *net);
 const char *nn_network_input_name(const nn_network *net, int i);
-/* Shape without batch; -1 for a free length. */
+/* Shape without batch; -1 for a free size. */
 nn_shape    nn_network_input_shape(const nn_network *net, int i);
-/* 1 when an embedding reads input i: it takes whole numbers. */
+/* How many classes input i may name when an embedding reads it (whole numbers 0 .. n - 1); 0: it takes any numbers. */
 int         nn_network_reads_index(const nn_network *net, int i);
 int         nn_network_n_outputs(const nn_network *net);
 nn_shape    nn_network_output_shape(const nn_network *net, int i);
@@ -52,10 +51,24 @@ nn_node *nn_network_value(const nn_network *net, const char *key);
  * the last one by "key" alone. */
 nn_layer *nn_network_layer(const nn_network *net, const char *key);
 
-/* Table: layer, output shape, parameters, MFLOP. */
+/* Layers in the order in which they run, those of parts among them. */
+int         nn_network_n_layers(const nn_network *net);
+nn_layer   *nn_network_layer_at(const nn_network *net, int i);
+const char *nn_network_layer_key(const nn_network *net, int i); /* "up/conv" */
+
+/* Fixes free sizes: T is `length`, T/4 a quarter of it; works out every layer's shapes and operations anew, so that the
+ * table shows them. 0 sets them free again. */
+bl_status nn_network_set_length(nn_network *net, int64_t length, bl_error *err);
+
+/* The k-th section of a file that is a network by itself: it has inputs and no other section uses it as a part. NULL
+ * behind the last. */
+const char *nn_network_section(const bl_config *config, int k);
+
+/* Table: layer, output shape, parameters, MFLOP per example where the length is fixed. */
 void nn_network_print(const nn_network *net, FILE *out);
 
-/* All layer types and their options (what --help layers prints). */
+/* All layer types and their options (what --help layers prints); one of them: 0 when there is none of this name. */
 void nn_layers_print(FILE *out);
+int  nn_layer_print(const char *name, FILE *out);
 
 #endif

@@ -1,401 +1,455 @@
-/* Networks from .ini sections: parsing and wiring. Every mistake has its sentence. */
-#include "nn/network_private.h"
+/* Networks from .ini sections: lines become items. Every mistake has its sentence. */
+#include "nn/network_parse.h"
 
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LIST = 64, MAX_WORDS = 40 };
+static bl_status parse_section(nn_builder *b);
 
-typedef struct parser {
-    const bl_config       *config;
-    const bl_config_entry *entry;
-    nn_network            *net;
-    bl_error              *err;
-} parser;
+/* ---- items, names, groups ---- */
 
-static bl_status fail(const parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bl_status fail(const parser *p, const char *format, ...)
+/* Makes room for one more element; 0 without memory. */
+static int grow(const nn_builder *b, void **list, int n, int *capacity, size_t size)
 {
-    char text[360], line[32] = "";
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    if (p->entry->line)
-        snprintf(line, sizeof line, " line %d", p->entry->line);
-    return bl_fail(p->err, BL_EARG, "%s%s: [%s] %s: %s", bl_config_name(p->config), line, p->entry->section,
-                   p->entry->key, text);
-}
-
-static const char *did_you_mean(const char *word, const char *const *names, int n, char out[80])
-{
-    const char *near = bl_nearest(word, names, n);
-    out[0] = '\0';
-    if (near)
-        snprintf(out, 80, "; did you mean \"%.50s\"?", near);
-    return out;
-}
-
-static nn_network_item *add_item(parser *p, const char *key)
-{
-    nn_network *net = p->net;
-    if (strlen(key) >= sizeof net->items->key) {
-        fail(p, "a name has at most %zu characters", sizeof net->items->key - 1);
-        return NULL;
+    if (n < *capacity)
+        return 1;
+    const int wanted = *capacity ? 2 * *capacity : 32;
+    void *longer = realloc(*list, (size_t)wanted * size);
+    if (!longer) {
+        nn_parse_no_memory(b);
+        return 0;
     }
+    *list = longer;
+    *capacity = wanted;
+    return 1;
+}
+
+/* A name with the scope's prefix: "up/conv". */
+static void full_key(const nn_builder *b, const char *key, char out[NN_NETWORK_KEY])
+{
+    snprintf(out, NN_NETWORK_KEY, "%.47s%.48s", b->scope->prefix, key);
+}
+
+static bl_status check_key(const nn_builder *b, const char *key)
+{
+    if (strlen(key) > NN_NETWORK_KEY / 2 - 5) /* room for "/123" */
+        return nn_parse_fail(b, "a name has at most %d characters", NN_NETWORK_KEY / 2 - 5);
     for (const char *c = key; *c; c++)
-        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '/') {
-            fail(p, "a name consists of letters, digits and _");
-            return NULL;
-        }
-    for (int i = 0; i < net->n; i++)
-        if (!strcmp(net->items[i].key, key)) {
-            fail(p, "the name \"%s\" is taken already (line %d)", key, net->items[i].line);
-            return NULL;
-        }
-    if (net->n == net->capacity) {
-        const int capacity = net->capacity ? 2 * net->capacity : 32;
-        nn_network_item *items = realloc(net->items, (size_t)capacity * sizeof *items);
-        if (!items) {
-            bl_fail(p->err, BL_ENOMEM, "no memory for the network [%s]", net->section);
-            return NULL;
-        }
-        net->items = items;
-        net->capacity = capacity;
-    }
+        if (!isalnum((unsigned char)*c) && *c != '_')
+            return nn_parse_fail(b, "a name consists of letters, digits and _");
+    const int taken = nn_parse_name(b, key);
+    if (taken >= 0)
+        return nn_parse_fail(b, "the name \"%s\" is taken already (line %d)", key, b->net->names[taken].line);
+    return BL_OK;
+}
+
+static bl_status add_name(nn_builder *b, const char *key, int item)
+{
+    nn_network *net = b->net;
+    if (!grow(b, (void **)&net->names, net->n_names, &net->name_capacity, sizeof *net->names))
+        return b->err->code;
+    nn_network_name *name = &net->names[net->n_names];
+    memset(name, 0, sizeof *name);
+    full_key(b, key, name->key);
+    name->item = item;
+    name->line = b->scope->entry->line;
+    b->scope->above = net->n_names++;
+    return BL_OK;
+}
+
+static nn_network_item *add_item(nn_builder *b, const char *key)
+{
+    nn_network *net = b->net;
+    if (!grow(b, (void **)&net->items, net->n, &net->capacity, sizeof *net->items))
+        return NULL;
     nn_network_item *it = &net->items[net->n++];
     memset(it, 0, sizeof *it);
-    snprintf(it->key, sizeof it->key, "%s", key);
-    it->line = p->entry->line;
+    full_key(b, key, it->key);
+    it->line = b->scope->entry->line;
     it->last_use = -1;
     return it;
 }
 
-/* Splits text at blanks in place. */
-static int split_words(parser *p, char *text, char *words[MAX_WORDS])
+/* ---- inputs ---- */
+
+/* A part's input: the value that its user gives it, under a name of the part's own. */
+static bl_status bind_input(nn_builder *b, const nn_shape *wanted, const char *letters, int item)
 {
-    int n = 0;
-    for (char *c = text + strspn(text, " \t\r\n"); *c; c += strspn(c, " \t\r\n")) {
-        if (n == MAX_WORDS) {
-            fail(p, "more than %d words", MAX_WORDS);
-            return -1;
-        }
-        words[n++] = c;
-        c += strcspn(c, " \t\r\n");
-        if (*c)
-            *c++ = '\0';
+    const nn_shape *given = &b->net->items[item].shape;
+    const char *key = b->scope->entry->key + strlen("input.");
+    char text[96];
+    int fits = given->rank == wanted->rank;
+    for (int d = 0; d < given->rank && fits; d++) {
+        int64_t *letter = &b->scope->letter[(unsigned char)letters[d]];
+        const int64_t size = letters[d] ? *letter : wanted->dim[d];
+        fits = size <= 0 || given->dim[d] < 0 || size == given->dim[d];
+        if (letters[d] && (size <= 0 || given->dim[d] > 0))
+            *letter = given->dim[d];
     }
-    return n;
+    if (!fits)
+        return nn_parse_fail(b, "expects a value of [%s], got %s", b->scope->entry->value, nn_network_shape_str(given, text));
+    return add_name(b, key, item);
 }
 
-/* Takes the next element of a comma list, blanks around it removed; 0 at the end. */
-static int next_of_list(const char **list, char out[64])
+static bl_status parse_input(nn_builder *b, int given)
 {
-    const char *c = *list + strspn(*list, " \t");
-    if (!*c)
-        return 0;
-    const size_t whole = strcspn(c, ",");
-    size_t n = whole;
-    while (n > 0 && (c[n - 1] == ' ' || c[n - 1] == '\t'))
-        n--;
-    snprintf(out, 64, "%.*s", (int)(n < 63 ? n : 63), c);
-    *list = c + whole + (c[whole] == ',');
-    return 1;
-}
-
-static bl_status parse_input(parser *p)
-{
-    const char *list = p->entry->value;
-    char word[64], *end;
-    nn_network_item *it = add_item(p, p->entry->key + strlen("input."));
+    const char *list = b->scope->entry->value, *key = b->scope->entry->key + strlen("input.");
+    char word[64], letters[NN_MAX_RANK] = { 0 };
+    int divisor[NN_MAX_RANK] = { 0 };
+    nn_shape shape = { 0, { 0 } };
+    if (check_key(b, key) != BL_OK)
+        return b->err->code;
+    while (nn_parse_next(&list, word)) {
+        if (shape.rank == NN_MAX_RANK - 1)
+            return nn_parse_fail(b, "an input has at most %d dimensions", NN_MAX_RANK - 1);
+        const int d = shape.rank++;
+        if (nn_parse_size(b, word, &shape.dim[d], &divisor[d]) != BL_OK)
+            return b->err->code;
+        if (shape.dim[d] < 0)
+            letters[d] = (char)(word[0] & 127);
+        else if (given < 0 && d > 0 && shape.dim[d - 1] < 0)
+            return nn_parse_fail(b, "only the last dimension may be free, or all but the first");
+    }
+    if (shape.rank == 0 || (given < 0 && shape.dim[0] < 0))
+        return shape.rank > 1 ? nn_parse_fail(b, "only the last dimension may be free, or all but the first")
+                              : nn_parse_fail(b, "expected sizes such as \"64, T\" or \"100\", got \"%s\"",
+                                              b->scope->entry->value);
+    if (given >= 0)
+        return bind_input(b, &shape, letters, given);
+    nn_network_item *it = add_item(b, key);
     if (!it)
-        return p->err->code;
-    while (next_of_list(&list, word)) {
-        if (it->shape.rank == NN_MAX_RANK - 1)
-            return fail(p, "an input has at most %d dimensions", NN_MAX_RANK - 1);
-        const long long n = strtoll(word, &end, 10);
-        int64_t dim = n;
-        if (end == word && isalpha((unsigned char)word[0]) && strlen(word) == 1)
-            dim = -1;
-        else if (end == word || *end || n < 1 || n > INT32_MAX)
-            return fail(p, "expected sizes such as \"64, T\" (T: any length), got \"%s\"", p->entry->value);
-        if (it->shape.rank > 0 && it->shape.dim[it->shape.rank - 1] < 0)
-            return fail(p, "only the last dimension may be free");
-        it->shape.dim[it->shape.rank++] = dim;
-    }
-    if (it->shape.rank == 0 || (it->shape.rank == 1 && it->shape.dim[0] < 0))
-        return fail(p, "expected sizes such as \"64, T\" or \"100\", got \"%s\"", p->entry->value);
-    p->net->n_inputs++;
-    return BL_OK;
+        return b->err->code;
+    it->shape = shape;
+    for (int d = 0; d < shape.rank; d++)
+        it->divisor[d] = shape.dim[d] < 0 ? divisor[d] : 0;
+    b->net->n_inputs++;
+    return add_name(b, key, b->net->n - 1);
 }
 
-static int choice_index(const char *choices, const char *word)
-{
-    const size_t length = strlen(word);
-    int index = 0;
-    for (const char *c = choices; c; c = strchr(c, '|'), c = c ? c + 1 : NULL, index++)
-        if (strcspn(c, "|") == length && !strncmp(c, word, length))
-            return index;
-    return -1;
-}
+/* ---- a line becomes items ---- */
 
-static bl_status parse_value(parser *p, const nn_layer_option *o, const char *word, double *out)
+/* The last part of this name, or of this name and a number. */
+static const nn_network_group *find_group(const nn_network *net, const char *key)
 {
-    static const char *const yes_no[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
-    char *end;
-    if (o->kind == NN_OPTION_BOOL) {
-        for (int i = 0; i < 8; i++)
-            if (!strcmp(word, yes_no[i])) {
-                *out = i % 2;
-                return BL_OK;
-            }
-        return fail(p, "%s=%s: expected true or false", o->name, word);
+    const size_t n = strlen(key);
+    for (int i = net->n_groups - 1; i >= 0; i--) {
+        const char *rest = net->groups[i].key + n;
+        if (!strncmp(net->groups[i].key, key, n) && (!*rest || (*rest == '/' && strspn(rest + 1, "0123456789") == strlen(rest + 1))))
+            return &net->groups[i];
     }
-    const int choice = o->choices ? choice_index(o->choices, word) : -1;
-    if (o->kind == NN_OPTION_CHOICE) {
-        *out = choice;
-        return choice >= 0 ? BL_OK : fail(p, "%s=%s: expected one of %s", o->name, word, o->choices);
-    }
-    if (choice >= 0) {
-        *out = -1 - choice;
-        return BL_OK;
-    }
-    *out = strtod(word, &end);
-    if (end == word || *end || !isfinite(*out))
-        return o->choices ? fail(p, "%s=%s: expected a number or one of %s", o->name, word, o->choices)
-                          : fail(p, "%s=%s: expected a number", o->name, word);
-    if (o->kind == NN_OPTION_INT && *out != floor(*out))
-        return fail(p, "%s=%s: expected a whole number", o->name, word);
-    if (*out < o->min || *out > o->max)
-        return fail(p, "%s=%s: expected %g to %g", o->name, word, o->min, o->max);
-    return BL_OK;
-}
-
-/* "3", "1,2,4" or "1..512", which doubles. */
-static bl_status parse_list(parser *p, const nn_layer_option *o, const char *text, double values[MAX_LIST], int *n)
-{
-    const char *dots = strstr(text, "..");
-    char word[64];
-    *n = 0;
-    if (dots) {
-        double first, last;
-        snprintf(word, sizeof word, "%.*s", (int)(dots - text), text);
-        if (parse_value(p, o, word, &first) != BL_OK || parse_value(p, o, dots + 2, &last) != BL_OK)
-            return p->err->code;
-        for (double v = first; *n < MAX_LIST && first > 0 && v <= last; v *= 2)
-            values[(*n)++] = v;
-        if (*n == 0 || values[*n - 1] != last)
-            return fail(p, "%s=%s: a range doubles from its first to its last value, such as 1..512", o->name, text);
-        return BL_OK;
-    }
-    while (next_of_list(&text, word)) {
-        if (*n == MAX_LIST)
-            return fail(p, "%s: more than %d values", o->name, MAX_LIST);
-        if (parse_value(p, o, word, &values[(*n)++]) != BL_OK)
-            return p->err->code;
-    }
-    return *n ? BL_OK : fail(p, "%s=: a value is missing", o->name);
-}
-
-/* One .ini line of a layer, before it becomes layers. */
-typedef struct layer_line {
-    const nn_layer_type *type;
-    double (*values)[MAX_LIST];  /* [NN_LAYER_OPTIONS] */
-    int    n_values[NN_LAYER_OPTIONS];
-    int    in[NN_MAX_IN], n_in;
-    int    repeat, length;       /* times, and layers each time */
-} layer_line;
-
-static bl_status parse_from(parser *p, const char *list, layer_line *line)
-{
-    char word[64], hint[80];
-    while (next_of_list(&list, word)) {
-        const int index = nn_network_find(p->net, word);
-        if (index < 0) {
-            const char *names[256];
-            int n = 0;
-            for (; n < p->net->n && n < 256; n++)
-                names[n] = p->net->items[n].key;
-            return fail(p, "from=%s: no layer or input above has this name%s", word, did_you_mean(word, names, n, hint));
-        }
-        if (line->n_in == NN_MAX_IN)
-            return fail(p, "from=: at most %d inputs", NN_MAX_IN);
-        line->in[line->n_in++] = index;
-    }
-    return line->n_in ? BL_OK : fail(p, "from=: a name is missing");
-}
-
-static bl_status parse_option(parser *p, const char *word, layer_line *line)
-{
-    static const nn_layer_option repeat = { "repeat", NN_OPTION_INT, 1, 1, 1000, "", NULL };
-    const char *equals = strchr(word, '=');
-    const char *names[NN_LAYER_OPTIONS + 2] = { "from", "repeat" };
-    char name[64], hint[80];
-    double value;
-    int n = 2;
-    if (!equals || equals == word)
-        return fail(p, "expected option=value without blanks, got \"%s\"", word);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - word < 63 ? equals - word : 63), word);
-    if (!strcmp(name, "from"))
-        return parse_from(p, equals + 1, line);
-    if (!strcmp(name, "repeat")) {
-        if (parse_value(p, &repeat, equals + 1, &value) != BL_OK)
-            return p->err->code;
-        line->repeat = (int)value;
-        return BL_OK;
-    }
-    for (const nn_layer_option *o = line->type->options; o && o->name; o++) {
-        if (!strcmp(name, o->name))
-            return parse_list(p, o, equals + 1, line->values[n - 2], &line->n_values[n - 2]);
-        names[n++] = o->name;
-    }
-    return fail(p, "%s has no option \"%s\"%s", line->type->name, name, did_you_mean(name, names, n, hint));
-}
-
-static const nn_layer_type *find_type(parser *p, const char *name)
-{
-    const char *names[256];
-    char hint[80];
-    int n = 0;
-    for (const nn_layer_type *const *type = nn_layer_types; *type; type++) {
-        if (!strcmp((*type)->name, name))
-            return *type;
-        if (n < 256)
-            names[n++] = (*type)->name;
-    }
-    fail(p, "there is no layer type \"%s\"%s", name, did_you_mean(name, names, n, hint));
     return NULL;
 }
 
-/* One layer of a line: options, inputs, build. */
-static bl_status add_layer(parser *p, const layer_line *line, int index)
+/* Who has the parameters of `share=KEY`: copy `index` of a chain if this is a chain too, else the one of that name. */
+static bl_status find_shared(const nn_builder *b, const nn_line *line, int index, const nn_layer **layer,
+                             const nn_network_group **group)
 {
-    nn_network *net = p->net;
-    char key[64];
+    char base[NN_NETWORK_KEY], key[NN_NETWORK_KEY + 16];
+    full_key(b, line->share, base);
+    for (int whole = line->repeat * line->length == 1; whole < 2; whole++) {
+        snprintf(key, sizeof key, whole ? "%s" : "%s/%d", base, index);
+        const int item = line->part ? -1 : nn_network_find(b->net, key);
+        *layer = item < 0 ? NULL : b->net->items[item].layer;
+        *group = line->part ? find_group(b->net, key) : NULL;
+        if (*layer || *group)
+            return BL_OK;
+    }
+    return nn_parse_fail(b, "share=%s: this is no %s", line->share, line->part ? "part" : "layer");
+}
+
+/* Names the copy: "up", or "up/0", "up/1" ... of several. */
+static void copy_key(const nn_builder *b, const nn_line *line, int index, char out[NN_NETWORK_KEY])
+{
     if (line->repeat * line->length > 1)
-        snprintf(key, sizeof key, "%.50s/%d", p->entry->key, index);
+        snprintf(out, NN_NETWORK_KEY, "%.43s/%d", b->scope->entry->key, index);
     else
-        snprintf(key, sizeof key, "%s", p->entry->key);
+        snprintf(out, NN_NETWORK_KEY, "%.48s", b->scope->entry->key);
+}
+
+static bl_status set_path(const nn_builder *b, const char *key, char path[96])
+{
+    if (snprintf(path, 96, "%s/%s", b->scope->path, key) >= 96)
+        return nn_parse_fail(b, "the path %s/%s is too long", b->scope->path, key);
+    return BL_OK;
+}
+
+static bl_status set_options(nn_builder *b, const nn_line *line, int index, nn_layer *l, const nn_layer *shared)
+{
+    for (int i = 0; l->type->options && l->type->options[i].name; i++) {
+        const nn_layer_option *o = &l->type->options[i];
+        const char *text = nn_line_value(line, i, index);
+        if (text) {
+            if (nn_parse_value(b, o, text, &l->option[i]) != BL_OK)
+                return b->err->code;
+        } else if (shared && shared->type == l->type) {
+            l->option[i] = shared->option[i];
+        } else if (isnan(o->fallback)) {
+            return nn_parse_fail(b, "%s needs %s= (%s)", l->type->name, o->name, o->help);
+        } else {
+            l->option[i] = o->fallback;
+        }
+    }
+    return BL_OK;
+}
+
+static bl_status add_layer(nn_builder *b, const nn_line *line, const char *key, int index)
+{
+    nn_network *net = b->net;
+    const nn_layer *shared = NULL;
+    const nn_network_group *none = NULL;
+    if (line->share[0] && find_shared(b, line, index, &shared, &none) != BL_OK)
+        return b->err->code;
     nn_layer *l = calloc(1, sizeof *l);
-    nn_network_item *it = l ? add_item(p, key) : NULL;
+    nn_network_item *it = l ? add_item(b, key) : NULL;
     if (!it) {
         free(l);
-        return bl_fail(p->err, BL_ENOMEM, "no memory for the network [%s]", net->section);
+        return nn_parse_no_memory(b);
     }
     it->layer = l;
     l->type = line->type;
     l->params = net->params;
-    if (snprintf(l->path, sizeof l->path, "%s/%s", net->section, key) >= (int)sizeof l->path)
-        return fail(p, "the path %s/%s is too long", net->section, key);
-    for (int i = 0; l->type->options && l->type->options[i].name; i++) {
-        const nn_layer_option *o = &l->type->options[i];
-        if (!line->n_values[i] && isnan(o->fallback))
-            return fail(p, "%s needs %s= (%s)", l->type->name, o->name, o->help);
-        l->option[i] = line->n_values[i] ? line->values[i][index % line->length % line->n_values[i]] : o->fallback;
-    }
+    l->is_shared = b->scope->is_shared || shared;
+    if (shared)
+        snprintf(l->path, sizeof l->path, "%s", shared->path);
+    else if (set_path(b, key, l->path) != BL_OK)
+        return b->err->code;
+    if (set_options(b, line, index, l, shared) != BL_OK)
+        return b->err->code;
     it->n_in = l->n_in = line->n_in;
     for (int i = 0; i < line->n_in; i++) {
-        it->in[i] = i == 0 && index > 0 ? net->n - 2 : line->in[i];
+        it->in[i] = line->in[i];
         l->in_shape[i] = net->items[it->in[i]].shape;
     }
     bl_error problem = { BL_OK, "" };
     if (l->type->build(l, &problem) != BL_OK)
-        return fail(p, "%s: %s", l->type->name, problem.msg);
+        return nn_parse_fail(b, "%s: %s", l->type->name, problem.msg);
     it->shape = l->out_shape;
     for (int d = 0; d < it->shape.rank; d++)
         if (it->shape.dim[d] == 0)
-            return fail(p, "%s: the input is too short, nothing comes out", l->type->name);
+            return nn_parse_fail(b, "%s: the input is too short, nothing comes out", l->type->name);
+    return add_name(b, key, net->n - 1);
+}
+
+/* What the part is told: the line's options, then what it shares, then the section's own values. */
+static bl_status set_variables(nn_builder *b, const nn_line *line, int index, const nn_network_group *shared,
+                               nn_network_group *group)
+{
+    for (int k = 0; k < line->n_options - NN_LINE_OWN; k++) {
+        const char *name = line->option[NN_LINE_OWN + k], *text = nn_line_value(line, k, index);
+        for (int i = 0; shared && !text && i < shared->n_settings; i++)
+            if (!strcmp(shared->setting[i].name, name))
+                text = shared->setting[i].text;
+        for (int i = 0; !text && i < bl_config_count(b->config); i++) {
+            const bl_config_entry *e = bl_config_at(b->config, i);
+            if (!strcmp(e->section, line->part) && !strcmp(e->key, name) && !strcmp(e->value, "required"))
+                return nn_parse_fail(b, "%s needs %s=", line->part, name);
+        }
+        if (!text)
+            continue;
+        nn_network_setting *set = &group->setting[group->n_settings++];
+        snprintf(set->name, sizeof set->name, "%s", name);
+        snprintf(set->text, sizeof set->text, "%s", text);
+    }
     return BL_OK;
 }
 
-static bl_status parse_layer(parser *p)
+static bl_status add_part(nn_builder *b, const nn_line *line, const char *key, int index)
 {
-    char *words[MAX_WORDS];
-    layer_line line = { .repeat = 1, .length = 1 };
-    bl_status status = BL_ENOMEM;
-    const size_t size = strlen(p->entry->value) + 1;
-    char *text = malloc(size);
-    line.values = calloc(NN_LAYER_OPTIONS, sizeof *line.values);
-    if (!text || !line.values) {
-        bl_fail(p->err, BL_ENOMEM, "no memory for the network [%s]", p->net->section);
-        goto done;
-    }
-    memcpy(text, p->entry->value, size);
-    const int n_words = split_words(p, text, words);
-    if (n_words <= 0) {
-        status = n_words < 0 ? p->err->code : fail(p, "expected a layer type, such as conv1d");
-        goto done;
-    }
-    line.type = find_type(p, words[0]);
-    status = line.type ? BL_OK : p->err->code;
-    for (int i = 1; i < n_words && status == BL_OK; i++)
-        status = parse_option(p, words[i], &line);
+    nn_network *net = b->net;
+    nn_network_group group = { .first = net->n, .depth = b->scope->depth };
+    const nn_network_group *shared = NULL;
+    const nn_layer *none = NULL;
+    nn_scope *outer = b->scope, inner = { .outer = outer, .section = line->part, .depth = outer->depth + 1,
+                                          .entry = outer->entry, .above = -1, .first_name = net->n_names };
+    if (inner.depth > NN_PARSE_DEPTH)
+        return nn_parse_fail(b, "parts are nested deeper than %d: does [%s] use itself?", NN_PARSE_DEPTH, line->part);
+    if (line->share[0] && find_shared(b, line, index, &none, &shared) != BL_OK)
+        return b->err->code;
+    group.is_shared = inner.is_shared = outer->is_shared || shared;
+    full_key(b, key, group.key);
+    snprintf(group.part, sizeof group.part, "%.47s", line->part);
+    if (shared)
+        snprintf(group.path, sizeof group.path, "%s", shared->path);
+    else if (set_path(b, key, group.path) != BL_OK)
+        return b->err->code;
+    if (set_variables(b, line, index, shared, &group) != BL_OK)
+        return b->err->code;
+    snprintf(inner.path, sizeof inner.path, "%s", group.path);
+    if (snprintf(inner.prefix, sizeof inner.prefix, "%s%s/", outer->prefix, key) >= NN_NETWORK_KEY / 2)
+        return nn_parse_fail(b, "the name %s%s is longer than %d characters", outer->prefix, key, NN_NETWORK_KEY / 2 - 2);
+    inner.setting = group.setting;
+    inner.n_settings = group.n_settings;
+    if (!grow(b, (void **)&net->groups, net->n_groups, &net->group_capacity, sizeof *net->groups))
+        return b->err->code;
+    const int place = net->n_groups++;
+    net->groups[place] = group;
+    for (int i = 0; i < bl_config_count(b->config); i++)
+        if (!strcmp(bl_config_at(b->config, i)->section, line->part))
+            bl_config_mark_used(b->config, i);
+    b->scope = &inner;
+    b->part_in = line->in;
+    const bl_status status = parse_section(b);
+    b->scope = outer;
     if (status != BL_OK)
-        goto done;
-    for (int i = 0; i < NN_LAYER_OPTIONS; i++)
-        if (line.n_values[i] > 1) {
-            if (line.length > 1 && line.n_values[i] != line.length) {
-                status = fail(p, "lists of %d and %d values", line.length, line.n_values[i]);
-                goto done;
-            }
-            line.length = line.n_values[i];
-        }
-    if (!line.n_in && p->net->n > 0)
-        line.in[line.n_in++] = p->net->n - 1;
-    if (line.n_in < line.type->min_in || line.n_in > line.type->max_in) {
-        char range[40];
-        if (line.type->min_in == line.type->max_in)
-            snprintf(range, sizeof range, "%d", line.type->min_in);
-        else
-            snprintf(range, sizeof range, "%d to %d", line.type->min_in, line.type->max_in);
-        status = fail(p, "%s takes %s inputs (from=a,b), got %d", line.type->name, range, line.n_in);
-        goto done;
-    }
-    for (int i = 0; i < line.repeat * line.length && status == BL_OK; i++)
-        status = add_layer(p, &line, i);
-done:
-    free(text);
-    free(line.values);
-    return status;
+        return status;
+    net->groups[place].n = net->n - group.first;
+    net->groups[place].output = b->part_out;
+    return add_name(b, key, b->part_out);
 }
 
-static bl_status parse_output(parser *p)
+static bl_status parse_layer(nn_builder *b)
 {
-    const char *list = p->entry->value;
-    char word[64], hint[80];
-    while (next_of_list(&list, word)) {
-        const int index = nn_network_find(p->net, word);
-        if (index < 0) {
-            const char *names[256];
-            int n = 0;
-            for (; n < p->net->n && n < 256; n++)
-                names[n] = p->net->items[n].key;
-            return fail(p, "no layer has the name \"%s\"%s", word, did_you_mean(word, names, n, hint));
+    char key[NN_NETWORK_KEY];
+    nn_line line = { 0 };
+    if (check_key(b, b->scope->entry->key) == BL_OK && nn_line_parse(b, &line) == BL_OK) {
+        const int n_copies = line.repeat * line.length;
+        for (int i = 0; i < n_copies && !b->err->code; i++) {
+            copy_key(b, &line, i, key);
+            if (line.part)
+                add_part(b, &line, key, i);
+            else
+                add_layer(b, &line, key, i);
+            if (!b->err->code)
+                line.in[0] = b->net->names[b->net->n_names - 1].item; /* the first input runs through the chain */
         }
-        if (p->net->n_outputs == NN_NETWORK_OUTPUTS)
-            return fail(p, "at most %d outputs", NN_NETWORK_OUTPUTS);
-        p->net->output[p->net->n_outputs++] = index;
+        if (n_copies > 1 && !b->err->code) /* the chain's own name is its last copy's */
+            add_name(b, b->scope->entry->key, line.in[0]);
     }
-    return p->net->n_outputs ? BL_OK : fail(p, "a name is missing");
+    nn_line_free(&line);
+    return b->err->code;
+}
+
+/* ---- sections ---- */
+
+/* Items that `output = a, b` names; without it the line above. */
+static int parse_outputs(nn_builder *b, const bl_config_entry *entry, int output[NN_NETWORK_OUTPUTS])
+{
+    char word[64];
+    int n = 0;
+    if (!entry) {
+        b->net->names[b->scope->above].used = 1;
+        output[0] = b->net->names[b->scope->above].item;
+        return 1;
+    }
+    b->scope->entry = entry;
+    const char *list = entry->value;
+    while (nn_parse_next(&list, word) && !b->err->code) {
+        const int name = nn_parse_name(b, word);
+        if (name < 0)
+            nn_parse_unknown(b, "no layer has the name \"%s\"%s", word);
+        else if (n == NN_NETWORK_OUTPUTS)
+            nn_parse_fail(b, "at most %d outputs", NN_NETWORK_OUTPUTS);
+        if (b->err->code)
+            return 0;
+        b->net->names[name].used = 1;
+        output[n++] = b->net->names[name].item;
+    }
+    if (!n)
+        nn_parse_fail(b, "a name is missing");
+    return n;
+}
+
+/* Inputs of a part, variables and defaults that nothing uses are mistakes in the file. */
+static bl_status find_unused(nn_builder *b)
+{
+    const nn_scope *s = b->scope;
+    for (int i = 0; i < bl_config_count(b->config); i++) {
+        const bl_config_entry *e = bl_config_at(b->config, i);
+        if (strcmp(e->section, s->section))
+            continue;
+        b->scope->entry = e;
+        if (nn_parse_is_variable(b, e) && !b->variable_used[i])
+            return nn_parse_fail(b, "nothing uses this variable");
+        if (s->outer && !strncmp(e->key, "input.", 6) && !b->net->names[nn_parse_name(b, e->key + 6)].used)
+            return nn_parse_fail(b, "nothing uses it; name it in from= or in output =");
+        for (int k = 0; k < s->n_defaults; k++)
+            if (s->defaults[k] == i && !s->default_used[k])
+                return nn_parse_fail(b, "no %s stands below it", e->key + strlen("defaults."));
+    }
+    return BL_OK;
+}
+
+static bl_status parse_entry(nn_builder *b, int i, int *n_bound)
+{
+    const char *key = b->scope->entry->key;
+    if (!strncmp(key, "input.", 6))
+        return parse_input(b, b->scope->outer ? b->part_in[(*n_bound)++] : -1);
+    if (!strncmp(key, "defaults.", 9))
+        return nn_line_defaults(b, i);
+    if (nn_parse_is_variable(b, b->scope->entry))
+        return BL_OK; /* looked up where it is used */
+    if (b->scope->above < 0)
+        return nn_parse_fail(b, "a network starts with its inputs, such as input.x = 1, T");
+    return parse_layer(b);
+}
+
+/* All lines of the scope's section. A part's result is in b->part_out. */
+static bl_status parse_section(nn_builder *b)
+{
+    nn_scope *s = b->scope;
+    nn_network *net = b->net;
+    const bl_config_entry *output = NULL;
+    const int first = net->n, *part_in = b->part_in;
+    int n_bound = 0, list[NN_NETWORK_OUTPUTS];
+    for (int i = 0; i < bl_config_count(b->config) && !b->err->code; i++) {
+        const bl_config_entry *e = bl_config_at(b->config, i);
+        if (strcmp(e->section, s->section))
+            continue;
+        bl_config_mark_used(b->config, i);
+        s->entry = e;
+        b->part_in = part_in; /* parts inside this one have set it */
+        if (!strcmp(e->key, "output"))
+            output = e;
+        else
+            parse_entry(b, i, &n_bound);
+    }
+    if (!b->err->code && net->n - first == (s->outer ? 0 : net->n_inputs))
+        bl_fail(b->err, BL_EARG, "%s: the %s [%s] has no layers", bl_config_name(b->config), s->outer ? "part" : "network",
+                s->section);
+    if (b->err->code)
+        return b->err->code;
+    const int n = parse_outputs(b, output, list);
+    if (b->err->code)
+        return b->err->code;
+    b->part_out = list[0];
+    for (int i = 1; i < n && s->outer; i++)
+        net->items[list[i]].is_offered = 1;
+    if (!s->outer) {
+        memcpy(net->output, list, sizeof list);
+        net->n_outputs = n;
+    }
+    return find_unused(b);
+}
+
+/* The section in which item i stands: that of the innermost part around it. */
+static const char *section_of(const nn_network *net, int i)
+{
+    const char *section = net->section;
+    for (int g = 0; g < net->n_groups; g++) /* outer ones come first */
+        if (i >= net->groups[g].first && i < net->groups[g].first + net->groups[g].n)
+            section = net->groups[g].part;
+    return section;
 }
 
 /* When a value is read for the last time; what nobody reads is a mistake in the file. */
-static bl_status find_last_uses(parser *p)
+static bl_status find_last_uses(nn_builder *b)
 {
-    nn_network *net = p->net;
+    nn_network *net = b->net;
     for (int i = 0; i < net->n; i++)
         for (int k = 0; k < net->items[i].n_in; k++)
             net->items[net->items[i].in[k]].last_use = i;
     for (int i = 0; i < net->n_outputs; i++)
         net->items[net->output[i]].last_use = net->n;
     for (int i = 0; i < net->n; i++) {
-        const nn_network_item *it = &net->items[i];
+        nn_network_item *it = &net->items[i];
+        if (it->last_use < 0 && !it->is_offered)
+            return bl_fail(b->err, BL_EARG, "%s line %d: [%s] %s%s: nothing uses it; name it in from= or in output =",
+                           bl_config_name(b->config), it->line, section_of(net, i), it->layer ? "" : "input.", it->key);
         if (it->last_use < 0)
-            return bl_fail(p->err, BL_EARG, "%s line %d: [%s] %s%s: nothing uses it; name it in from= or in output =",
-                           bl_config_name(p->config), it->line, net->section, it->layer ? "" : "input.", it->key);
+            it->last_use = i;
     }
     return BL_OK;
 }
@@ -404,42 +458,25 @@ nn_network *nn_network_build(const bl_config *config, const char *section, nn_pa
 {
     bl_error local = { BL_OK, "" };
     nn_network *net = calloc(1, sizeof *net);
-    parser p = { config, NULL, net, &local };
-    const bl_config_entry *output = NULL;
-    if (!net) {
+    nn_scope scope = { .section = section, .above = -1 };
+    nn_builder b = { .config = config, .net = net, .scope = &scope, .err = &local };
+    b.variable_used = calloc((size_t)bl_config_count(config) + 1, 1);
+    if (!net || !b.variable_used) {
+        free(net);
+        free(b.variable_used);
         bl_fail(err, BL_ENOMEM, "no memory for the network [%s]", section);
         return NULL;
     }
     net->params = params;
+    snprintf(scope.path, sizeof scope.path, "%.90s", section);
     if (snprintf(net->section, sizeof net->section, "%s", section) >= (int)sizeof net->section)
         bl_fail(&local, BL_EARG, "%s: the section name [%.60s] is longer than %zu characters", bl_config_name(config),
                 section, sizeof net->section - 1);
-    for (int i = 0; i < bl_config_count(config) && !local.code; i++) {
-        p.entry = bl_config_at(config, i);
-        if (strcmp(p.entry->section, section))
-            continue;
-        bl_config_mark_used(config, i);
-        if (!strncmp(p.entry->key, "input.", 6))
-            parse_input(&p);
-        else if (!strcmp(p.entry->key, "output"))
-            output = p.entry;
-        else if (net->n == 0)
-            fail(&p, "a network starts with its inputs, such as input.x = 1, T");
-        else
-            parse_layer(&p);
-    }
-    if (!local.code && net->n == net->n_inputs)
-        bl_fail(&local, BL_EARG, "%s: the network [%s] has no layers", bl_config_name(config), section);
-    if (!local.code && output) {
-        p.entry = output;
-        parse_output(&p);
-    } else if (!local.code) {
-        net->output[net->n_outputs++] = net->n - 1;
-    }
-    if (!local.code)
-        find_last_uses(&p);
-    if (!local.code)
+    if (!local.code && parse_section(&b) == BL_OK && find_last_uses(&b) == BL_OK) {
+        free(b.variable_used);
         return net;
+    }
+    free(b.variable_used);
     bl_fail(err, local.code, "%s", local.msg);
     nn_network_free(net);
     return NULL;

@@ -146,6 +146,8 @@ static int check_network(const bl_config *config, const char *section, bl_error 
     if (err->code || nn_params_finish(p, err) != BL_OK)
         goto done;
     nn_params_init(p, (uint64_t)args.seed);
+    if (nn_network_set_length(net, args.length, err) != BL_OK)
+        goto done;
     nn_network_print(net, stdout);
     printf("\nbatch %lld, free length %lld, %d threads\n", (long long)args.batch, (long long)args.length,
            omp_get_max_threads());
@@ -199,12 +201,11 @@ int main(int argc, char **argv)
     if (args.threads > 0)
         omp_set_num_threads((int)args.threads);
     bl_config *config = bl_config_load(path[0], &err);
-    for (int i = 0; config && i < bl_config_count(config) && !err.code; i++) {
-        const bl_config_entry *e = bl_config_at(config, i);
-        const int is_first_input = !strncmp(e->key, "input.", 6) && !e->used;
-        if (!is_first_input || (args.section && strcmp(args.section, e->section)))
+    const char *section;
+    for (int k = 0; config && !err.code && (section = nn_network_section(config, k)) != NULL; k++) {
+        if (args.section && strcmp(args.section, section))
             continue;
-        failed |= check_network(config, e->section, &err);
+        failed |= check_network(config, section, &err);
         n_networks++;
     }
     if (config && !err.code && !n_networks)

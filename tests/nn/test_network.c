@@ -10,47 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct setup {
-    bl_config  *config;
-    nn_params  *params;
-    nn_network *net;
-    nn_tape    *tape;
-    bl_error    err;
-} setup;
-
-static setup build(const char *text, const char *section)
-{
-    setup s = { NULL, NULL, NULL, NULL, { BL_OK, "" } };
-    s.config = bl_config_parse(text, "test.ini", &s.err);
-    assert_non_null(s.config);
-    s.params = nn_params_new(&s.err);
-    s.tape = nn_tape_new(&s.err);
-    s.net = nn_network_build(s.config, section, s.params, &s.err);
-    if (s.net) {
-        assert_int_equal(nn_params_finish(s.params, &s.err), BL_OK);
-        nn_params_init(s.params, 7);
-        nn_params_zero_grad(s.params);
-        bl_error unused = { BL_OK, "" };
-        assert_int_equal(bl_config_check_unused(s.config, &unused), BL_OK);
-    }
-    return s;
-}
-
-static setup build_ok(const char *text)
-{
-    setup s = build(text, "n");
-    if (!s.net)
-        fail_msg("%s", s.err.msg);
-    return s;
-}
-
-static void finish(setup *s)
-{
-    nn_network_free(s->net);
-    nn_params_free(s->params);
-    nn_tape_free(s->tape);
-    bl_config_free(s->config);
-}
+#include "network_setup.h"
 
 static int64_t dim(const setup *s, int d)
 {
@@ -193,7 +153,7 @@ static void causal_layers_do_not_see_the_future(void **state)
 
 static void every_mistake_is_named_with_its_line(void **state)
 {
-    static const struct { const char *text, *want; } cases[] = {
+    static const mistake cases[] = {
         { "[n]\ninput.x = 2, T\na = conv1dd out_channels=3\n", "test.ini line 3: [n] a: there is no layer type \"conv1dd\"; did you mean \"conv1d\"?" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernal_size=3\n", "conv1d has no option \"kernal_size\"; did you mean \"kernel_size\"?" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3\n", "conv1d needs kernel_size= (taps)" },
@@ -240,16 +200,7 @@ static void every_mistake_is_named_with_its_line(void **state)
         { "[n]\ninput.x = 2, 7\na = embedding num_embeddings=4 embedding_dim=3\n", "expects indices of shape [1], [N] or [1, T], got [2, 7]" },
     };
     (void)state;
-    int failures = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        setup s = build(cases[i].text, "n");
-        if (s.net || !s.err.code || !strstr(s.err.msg, cases[i].want)) {
-            print_message("expected \"%s\"\n     got \"%s\"\n", cases[i].want, s.err.msg);
-            failures++;
-        }
-        finish(&s);
-    }
-    assert_int_equal(failures, 0);
+    expect_mistakes(cases, sizeof cases / sizeof *cases);
 }
 
 static void inputs_of_the_wrong_shape_are_errors(void **state)
