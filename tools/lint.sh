@@ -30,7 +30,6 @@ one_home() { # header, files that may include it
         case " $2 " in *" $file "*) ;; *) complain "$file includes $1; only $2 may" ;; esac
     done
 }
-one_home cblas.h nn/gemm.c
 one_home hdf5.h nn/checkpoint.c
 one_home sndfile.h audio/soundfile.c
 one_home samplerate.h audio/resample.c

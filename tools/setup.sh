@@ -10,7 +10,7 @@
 # Nothing is installed, and nothing said, when nothing is missing.
 set -eu
 
-libraries='libopenblas-openmp-dev libfftw3-dev libsndfile1-dev libsamplerate0-dev libebur128-dev libinih-dev
+libraries='libfftw3-dev libsndfile1-dev libsamplerate0-dev libebur128-dev libinih-dev
 libhdf5-dev libcmocka-dev libpng-dev libjansson-dev libfluidsynth-dev fluid-soundfont-gm'
 modules='sndfile samplerate libebur128 hdf5 libpng jansson fluidsynth inih fftw3f fftw3 cmocka'
 

@@ -21,7 +21,7 @@
  *           sentence is on stderr by then and nothing is left allocated.
  * Memory    The texts are borrowed from argv (or are constants); opt->config is owned by opt; release
  *           with train_options_free, which accepts a zeroed struct.
- * Threads   Sets the number of OpenMP threads for the whole process (OpenBLAS's OpenMP build follows).
+ * Threads   Sets the number of OpenMP threads for the whole process.
  */
 #ifndef BL_TRAIN_OPTIONS_H
 #define BL_TRAIN_OPTIONS_H
