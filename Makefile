@@ -16,9 +16,11 @@ else
 BIN   ?= $(B)/bin
 endif
 
-OPT_release := -O3 -march=$(ARCH)
+# Nobody reads errno or the exception flags of arithmetic; with them, sqrt, floor and choices between values stay scalar.
+FAST_MATH := -fno-math-errno -fno-trapping-math
+OPT_release := -O3 -march=$(ARCH) $(FAST_MATH)
 OPT_debug   := -O0 -g3 -DBL_DEBUG
-OPT_f64     := -O2 -g -DBL_F64
+OPT_f64     := -O2 -g -DBL_F64 $(FAST_MATH)
 OPT_asan    := -O1 -g -DBL_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ifeq ($(OPT_$(BUILD)),)
 $(error BUILD=$(BUILD) is not one of release debug f64 asan)

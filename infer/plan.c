@@ -518,7 +518,7 @@ static bl_status read_heard(const reader *r, const json_t *root, unsigned stale,
 static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale, infer_plan *p)
 {
     const json_t *v;
-    double seed;
+    double seed = 0;
     if ((v = present(root, "genre"))) {
         if (read_genre(r, v, p) != BL_OK)
             return r->err->code;

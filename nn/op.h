@@ -35,6 +35,8 @@ struct nn_op {
     int64_t   (*scratch)(const nn_node *y);                  /* elements wanted in y->scratch during forward */
     int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
     const char *const *examples;
+    const nn_op *derivative;       /* elementwise ops (unary.h): u f'(v), an op of two inputs; NULL: f' is constant */
+    int         by_output;         /* v is the output of f, not its input                   */
 };
 
 #define NN_READ_IN(i) (1u << (i))

@@ -19,16 +19,36 @@ nn_node *nn_affine(nn_tape *t, nn_node *x, double scale, double shift);   /* sca
 nn_node *nn_exp(nn_tape *t, nn_node *x);
 nn_node *nn_log(nn_tape *t, nn_node *x);
 nn_node *nn_sqrt(nn_tape *t, nn_node *x);
+nn_node *nn_rsqrt(nn_tape *t, nn_node *x);                                /* 1 / sqrt x                 */
+nn_node *nn_reciprocal(nn_tape *t, nn_node *x);                           /* 1 / x                      */
 nn_node *nn_square(nn_tape *t, nn_node *x);
+nn_node *nn_pow(nn_tape *t, nn_node *x, double p);                        /* x^p                        */
 nn_node *nn_abs(nn_tape *t, nn_node *x);
 nn_node *nn_sin(nn_tape *t, nn_node *x);
 nn_node *nn_cos(nn_tape *t, nn_node *x);
-nn_node *nn_tanh(nn_tape *t, nn_node *x);
-nn_node *nn_sigmoid(nn_tape *t, nn_node *x);
-nn_node *nn_softplus(nn_tape *t, nn_node *x);                             /* log(1 + exp x)             */
-nn_node *nn_leaky_relu(nn_tape *t, nn_node *x, double negative_slope);    /* 0: ReLU                    */
 nn_node *nn_clamp(nn_tape *t, nn_node *x, double low, double high);       /* gradient 0 outside         */
 nn_node *nn_step(nn_tape *t, nn_node *x);                                 /* 1 where x > 0, else 0; no gradient */
+nn_node *nn_sign(nn_tape *t, nn_node *x);                                 /* no gradient, as the next two */
+nn_node *nn_floor(nn_tape *t, nn_node *x);
+nn_node *nn_round(nn_tape *t, nn_node *x);                                /* halves to even             */
+
+/* ---- activations ---- */
+nn_node *nn_tanh(nn_tape *t, nn_node *x);
+nn_node *nn_sigmoid(nn_tape *t, nn_node *x);
+nn_node *nn_log_sigmoid(nn_tape *t, nn_node *x);
+nn_node *nn_softplus(nn_tape *t, nn_node *x);                             /* log(1 + exp x)             */
+nn_node *nn_softplus_beta(nn_tape *t, nn_node *x, double beta, double threshold); /* x where beta x > threshold */
+nn_node *nn_softsign(nn_tape *t, nn_node *x);
+nn_node *nn_leaky_relu(nn_tape *t, nn_node *x, double negative_slope);    /* 0: ReLU                    */
+/* scale x where x > 0, scale alpha (exp(input_scale x) - 1) elsewhere: ELU, SELU, CELU. */
+nn_node *nn_elu(nn_tape *t, nn_node *x, double alpha, double scale, double input_scale);
+nn_node *nn_silu(nn_tape *t, nn_node *x);
+nn_node *nn_gelu(nn_tape *t, nn_node *x);
+nn_node *nn_gelu_tanh(nn_tape *t, nn_node *x);
+nn_node *nn_mish(nn_tape *t, nn_node *x);
+nn_node *nn_hardtanh(nn_tape *t, nn_node *x, double low, double high);    /* as clamp; gradient 0 at the limits too */
+nn_node *nn_hardsigmoid(nn_tape *t, nn_node *x);
+nn_node *nn_hardswish(nn_tape *t, nn_node *x);
 /* tanh(first half of the channels) * sigmoid(second half): [B, 2C, T] -> [B, C, T]. */
 nn_node *nn_gated_tanh(nn_tape *t, nn_node *x);
 

@@ -1,7 +1,8 @@
 /* nn/ops/cos.c - cosine; dx = -dy sin x. */
+#include "nn/fastmath.h"
 #include "nn/unary.h"
 
-NN_UNARY_KERNEL(forward, (void)0, cos(u))
+NN_UNARY_KERNEL(forward, (void)0, nn_fast_cos(u))
 
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {

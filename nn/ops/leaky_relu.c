@@ -1,8 +1,8 @@
 /* nn/ops/leaky_relu.c - y = x where x > 0, slope x elsewhere. slope 0 is ReLU.
  *
- * The model of a unary op with a fused gradient kernel: leaky_relu_grad(dy, y) is an op of its own, linear in dy and
- * constant in y, so its own gradient is itself. y > 0 where x > 0, so that x need not be kept; a negative slope, for which
- * that is not so, is composed of two ReLUs.
+ * The model of an elementwise op (nn/unary.h): the gradient is an op of its own, dy f'(y). It looks at the sign of the output,
+ * so that the input, mostly the result of a convolution, need not be kept. For that slope must not be negative; then
+ * nn_leaky_relu composes.
  *
  * source   Maas, Hannun, Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013
  */
@@ -12,49 +12,34 @@
 
 typedef struct attr { double slope; } attr;
 
-static int parse(const char *text, void *out)
-{
-    return sscanf(text, "%lf", &((attr *)out)->slope) == 1;
-}
+/* The options as the kernels want them. */
+#define OPTIONS \
+    const real slope = (real)((const attr *)y->attr)->slope; \
+    (void)slope
 
-NN_UNARY_KERNEL(grad_forward, const real slope = (real)((const attr *)y->attr)->slope, v > 0 ? u : slope * u)
-
-static nn_node *grad(nn_tape *t, nn_node *dy, nn_node *v, const attr *a);
-
-static void grad_backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
-{
-    if (nn_wants_grad(t, y->in[0]))
-        din[0] = grad(t, dy, y->in[1], y->attr);
-}
+NN_UNARY_KERNEL(forward, OPTIONS, u > 0 ? u : slope * u)
+NN_UNARY_KERNEL(grad_forward, OPTIONS, v > 0 ? u : slope * u)
 
 static const nn_op grad_op = {
+    NN_UNARY_STEP,
     .name = "leaky_relu_grad",
-    .summary = "dy where y > 0, slope dy elsewhere",
-    .min_in = 2,
-    .max_in = 2,
+    .summary = "u f'(v), f of leaky_relu",
     .attr_size = sizeof(attr),
-    .shape = nn_same_shape_rule,
     .forward = grad_forward,
-    .backward = grad_backward,
-    .unread = NN_READ_IN(0) | NN_READ_OUT,
 };
 
-static nn_node *grad(nn_tape *t, nn_node *dy, nn_node *v, const attr *a)
+static int parse(const char *text, void *out)
 {
-    return nn_apply(t, &grad_op, a, 2, (nn_node *const[]){ dy, v });
-}
-
-NN_UNARY_KERNEL(forward, const real slope = (real)((const attr *)y->attr)->slope, u > 0 ? u : slope * u)
-
-static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
-{
-    din[0] = grad(t, dy, y, y->attr);
+    attr *a = out;
+    return sscanf(text, "%lf", &a->slope) == 1;
 }
 
 static bl_status shape(nn_node *y, bl_error *err)
 {
-    const double slope = ((const attr *)y->attr)->slope;
-    return slope >= 0 ? nn_same_shape_rule(y, err) : bl_fail(err, BL_EARG, "leaky_relu: the op takes no negative slope, got %g", slope);
+    const attr *a = y->attr;
+    if (!(a->slope >= 0))
+        return bl_fail(err, BL_EARG, "leaky_relu: slope %g is negative", a->slope);
+    return nn_same_shape_rule(y, err);
 }
 
 const nn_op nn_op_leaky_relu = {
@@ -65,7 +50,9 @@ const nn_op nn_op_leaky_relu = {
     .attr_size = sizeof(attr),
     .shape = shape,
     .forward = forward,
-    .backward = backward,
+    .backward = nn_unary_backward,
+    .derivative = &grad_op,
+    .by_output = 1,
     .unread = NN_READ_IN(0),
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,5]; 0.2", "[2,3,5]; 0", NULL },
@@ -73,8 +60,8 @@ const nn_op nn_op_leaky_relu = {
 
 nn_node *nn_leaky_relu(nn_tape *t, nn_node *x, double negative_slope)
 {
-    if (!(negative_slope < 0))
+    if (negative_slope >= 0)
         return nn_apply(t, &nn_op_leaky_relu, &(attr){ negative_slope }, 1, &x);
-    nn_node *below = nn_leaky_relu(t, nn_affine(t, x, -1, 0), 0);
-    return nn_add(t, nn_leaky_relu(t, x, 0), nn_affine(t, below, -negative_slope, 0));
+    nn_node *rectified = nn_leaky_relu(t, x, 0);
+    return nn_add(t, nn_affine(t, x, negative_slope, 0), nn_affine(t, rectified, 1 - negative_slope, 0));
 }

@@ -1,7 +1,8 @@
 /* nn/ops/log.c - natural logarithm; dx = dy / x. log of 0 is -inf, of a negative number NaN. */
+#include "nn/fastmath.h"
 #include "nn/unary.h"
 
-NN_UNARY_KERNEL(forward, (void)0, log(u))
+NN_UNARY_KERNEL(forward, (void)0, nn_fast_log(u))
 
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {

@@ -281,6 +281,10 @@ static void batch_norm_in_evaluation_uses_the_running_values(void **state)
 /* ---- every layer's gradient ---- */
 
 static const char *const every_layer[][2] = {
+    { "elu", "2, T" }, { "celu", "2, T" }, { "selu", "2, T" }, { "gelu", "2, T" }, { "silu", "2, T" }, { "mish", "2, T" },
+    { "softsign", "2, T" }, { "log_sigmoid", "2, T" }, { "hardtanh", "2, T" }, { "relu6", "2, T" }, { "clamp min=0", "2, T" },
+    { "hardsigmoid", "2, T" }, { "hardswish", "2, T" }, { "square", "2, 3, 5" }, { "log", "2, T" }, { "sqrt", "2, T" },
+    { "sine", "2, T" }, { "power exponent=2", "2, T" },
     { "abs", "2, T" }, { "relu", "2, T" }, { "leaky_relu", "2, T" }, { "tanh", "2, T" }, { "sigmoid", "2, T" },
     { "softplus", "2, T" }, { "exp", "2, T" }, { "gated_tanh", "4, T" }, { "gated_tanh", "4" }, { "snake", "2, T" },
     { "snake", "3" }, { "linear out_features=3", "7" }, { "linear out_features=3 bias=no", "2, 5" },

@@ -251,28 +251,50 @@ static void every_gradient_of_a_gradient_agrees_with_differences(void **state)
 
 #else
 
+/* Largest error of f in `n` even steps over low..high, relative or absolute. */
+static double worst_error(float (*f)(float), double (*exact)(double), double low, double high, int n, int relative)
+{
+    double worst = 0;
+    for (int i = 0; i <= n; i++) {
+        const float x = (float)(low + (high - low) * i / n);
+        const double want = exact((double)x), error = fabs((double)f(x) - want);
+        worst = fmax(worst, relative && want != 0 ? error / fabs(want) : error);
+    }
+    return worst;
+}
+
+static double exact_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
 static void fast_functions_stay_within_their_error(void **state)
 {
-    double worst_exp = 0, worst_tanh = 0, worst_sigmoid = 0;
+    static const struct { float (*f)(float); double (*exact)(double); double low, high, most; int relative; } cases[] = {
+        { nn_fast_exp, exp, -87, 88.7, 2.5e-7, 1 }, { nn_fast_exp, exp, -1e-3, 1e-3, 2.5e-7, 1 },
+        { nn_fast_expm1, expm1, -40, 88.7, 2.5e-7, 1 }, { nn_fast_expm1, expm1, -1e-3, 1e-3, 2.5e-7, 1 },
+        { nn_fast_log, log, 1e-30, 1e-3, 2.5e-7, 1 }, { nn_fast_log, log, 1e-3, 3, 2.5e-7, 1 },
+        { nn_fast_log, log, 0.99, 1.01, 2.5e-7, 1 }, { nn_fast_log, log, 1, 3e38, 2.5e-7, 1 },
+        { nn_fast_log1p, log1p, -0.99, 4, 2.5e-7, 1 }, { nn_fast_log1p, log1p, -1e-3, 1e-3, 2.5e-7, 1 },
+        { nn_fast_tanh, tanh, -12, 12, 4e-7, 1 }, { nn_fast_tanh, tanh, -1e-3, 1e-3, 4e-7, 1 },
+        { nn_fast_sigmoid, exact_sigmoid, -87, 88.7, 2.5e-7, 1 }, { nn_fast_erf, erf, -6, 6, 4e-7, 1 },
+        { nn_fast_erf, erf, -1e-3, 1e-3, 4e-7, 1 }, { nn_fast_sin, sin, -20, 20, 1.2e-7, 0 },
+        { nn_fast_sin, sin, -1e9, 1e9, 1.2e-7, 0 }, { nn_fast_sin, sin, -1e-3, 1e-3, 2.5e-7, 1 },
+        { nn_fast_cos, cos, -20, 20, 1.2e-7, 0 }, { nn_fast_cos, cos, -1e9, 1e9, 1.2e-7, 0 },
+    };
     (void)state;
-    for (int i = -87000; i <= 88700; i++) {
-        const float x = (float)i * 1e-3f;
-        const double exact = exp((double)x);
-        worst_exp = fmax(worst_exp, fabs((double)nn_fast_exp(x) / exact - 1));
-        worst_sigmoid = fmax(worst_sigmoid, fabs((double)nn_fast_sigmoid(x) * (1 + 1 / exact) - 1));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double worst = worst_error(cases[i].f, cases[i].exact, cases[i].low, cases[i].high, 177000, cases[i].relative);
+        if (!(worst < cases[i].most))
+            fail_msg("case %d: error %g, expected less than %g", (int)i, worst, cases[i].most);
     }
-    for (int i = 1; i <= 120000; i++) {
-        const float x = (float)i * 1e-4f;
-        worst_tanh = fmax(worst_tanh, fabs((double)nn_fast_tanh(-x) / tanh((double)-x) - 1));
-    }
-    for (float x = 1e-30f; x < 0.1f; x *= 1.7f)
-        worst_tanh = fmax(worst_tanh, fabs((double)nn_fast_tanh(x) / tanh((double)x) - 1));
-    assert_true(worst_exp < 2.5e-7);
-    assert_true(worst_sigmoid < 2.5e-7);
-    assert_true(worst_tanh < 4e-7);
     assert_true(isnan(nn_fast_exp(NAN)) && isnan(nn_fast_tanh(NAN)) && isnan(nn_fast_sigmoid(NAN)));
+    assert_true(isnan(nn_fast_expm1(NAN)) && isnan(nn_fast_log(NAN)) && isnan(nn_fast_log1p(NAN)) && isnan(nn_fast_erf(NAN)));
+    assert_true(isnan(nn_fast_sin(NAN)) && isnan(nn_fast_cos(INFINITY)));
     assert_true(isinf(nn_fast_exp(100)) && nn_fast_exp(-100) == 0 && nn_fast_tanh(100) <= 1);
-    assert_true(nn_fast_sigmoid(-200) == 0 && nn_fast_sigmoid(200) == 1);
+    assert_true(isinf(nn_fast_expm1(100)) && nn_fast_expm1(-100) == -1 && nn_fast_expm1(0) == 0);
+    assert_true(nn_fast_log(0) == -INFINITY && nn_fast_log(INFINITY) == INFINITY && isnan(nn_fast_log(-1)));
+    assert_true(nn_fast_sigmoid(-200) == 0 && nn_fast_sigmoid(200) == 1 && nn_fast_log(1) == 0);
 }
 
 #endif
@@ -364,13 +386,18 @@ static const char *const large[][2] = {
     { "pad", "[3,7,2000]; 2 5 9" }, { "permute", "[3,70,200]; 0 2 1" }, { "pick", "[20000,3] [20000]:0..3" },
     { "positional_encoding", "[3,7,2000]" },
     { "pick_grad", "[20000] [20000]:0..3; 3" }, { "sigmoid", "[3,7,2000]" }, { "sin", "[3,7,2000]" },
-    { "slice", "[3,7,2000]; 2 100 1900" }, { "softmax", "[600,40]" }, { "softplus", "[3,7,2000]" },
+    { "slice", "[3,7,2000]; 2 100 1900" }, { "softmax", "[600,40]" }, { "softplus", "[3,7,2000]; 1 20" },
     { "sqrt", "[3,7,2000]:1..2" }, { "square", "[3,7,2000]" }, { "step", "[3,7,2000]" },
     { "stft", "[3,9000]; 256 64 256" }, { "sub", "[3,7,2000] [2000]" }, { "sum_to", "[9,70,200]; 70 1" },
     { "sum_to", "[9,70,200]; 1" }, { "tanh", "[3,7,2000]" }, { "upsample_linear", "[3,7,300]; 16" },
     { "upsample_linear_grad", "[3,7,4800]; 16" }, { "harmonic", "[3,12,60] [3,59]:400..410 [3]:0..0.001; 100 16000" },
     { "band_mix", "[3,8,60] [8,3001] [3]:0..3000; 100" }, { "gather_time", "[9,2000,5]; shared" },
     { "scatter_time", "[2,7000,7]; per_example" }, { "reshape", "[3,7,2000]; 21 2000" },
+    { "elu", "[3,7,2000]; 0.7 1.3 0.9" }, { "floor", "[3,7,2000]" }, { "gelu", "[3,7,2000]" }, { "gelu_tanh", "[3,7,2000]" },
+    { "hardsigmoid", "[3,7,2000]:-4..4" }, { "hardswish", "[3,7,2000]:-4..4" }, { "hardtanh", "[3,7,2000]; -0.5 0.5" },
+    { "log_sigmoid", "[3,7,2000]" }, { "mish", "[3,7,2000]" }, { "pow", "[3,7,2000]:1..2; 1.5" },
+    { "reciprocal", "[3,7,2000]:1..2" }, { "round", "[3,7,2000]" }, { "rsqrt", "[3,7,2000]:1..2" }, { "sign", "[3,7,2000]" },
+    { "silu", "[3,7,2000]" }, { "softsign", "[3,7,2000]" },
 };
 
 static const nn_op *find_op(const char *name)

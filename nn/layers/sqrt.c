@@ -1,0 +1,27 @@
+/* nn/layers/sqrt.c - square root of x, or of `min` where x is smaller, which keeps the gradient finite.
+ *
+ * Shapes   any -> the same.
+ */
+#include "nn/layer.h"
+
+#include <math.h>
+
+static const nn_layer_option options[] = {
+    { "min", NN_OPTION_REAL, 1e-12, 1e-30, 1e6, "x counts as at least this; no gradient below", NULL },
+    { .name = NULL },
+};
+
+static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
+{
+    return nn_sqrt(t, nn_clamp(t, in[0], nn_layer_get(l, "min"), INFINITY));
+}
+
+const nn_layer_type nn_layer_sqrt = {
+    .name = "sqrt",
+    .summary = "square root of max(x, min)",
+    .min_in = 1,
+    .max_in = 1,
+    .options = options,
+    .build = nn_build_same,
+    .forward = forward,
+};

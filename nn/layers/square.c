@@ -1,0 +1,20 @@
+/* nn/layers/square.c - x^2.
+ *
+ * Shapes   any -> the same.
+ */
+#include "nn/layer.h"
+
+static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
+{
+    (void)l;
+    return nn_square(t, in[0]);
+}
+
+const nn_layer_type nn_layer_square = {
+    .name = "square",
+    .summary = "the square of x",
+    .min_in = 1,
+    .max_in = 1,
+    .build = nn_build_same,
+    .forward = forward,
+};

@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""Golden values of layers from PyTorch (double), for tests/nn/test_layers.c: writes tests/golden/layers.txt, in the format
+that tests/nn/golden.h describes."""
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+torch.manual_seed(21)
+torch.set_default_dtype(torch.float64)
+out = open("tests/golden/layers.txt", "w")
+
+
+def tensor(name, t):
+    t = t.detach()
+    out.write("tensor %s %d %s : %s\n" % (name, t.dim(), " ".join(str(d) for d in t.shape),
+                                         " ".join("%.9g" % v for v in t.reshape(-1).tolist())))
+
+
+def case(text, shape, x, module, call=None, training=0, name=None):
+    """One layer in PyTorch's words: module is an nn.Module or a function; parameters and buffers keep its names."""
+    is_module = isinstance(module, nn.Module)
+    if is_module:
+        module.train(bool(training))
+        with torch.no_grad():
+            for p in module.parameters():
+                p.add_(0.2 * torch.randn_like(p))
+    out.write("case %s layer\ntraining %d\ninput %s\nlayer a %s\n" % (name or text.replace(" ", "_"), training, shape, text))
+    parameters = list(module.named_parameters()) if is_module else []
+    buffers = list(module.named_buffers()) if is_module else []
+    for n, b in buffers:
+        tensor("param:a/" + n, b)
+    x = x.clone().requires_grad_()
+    y = (call or module)(x)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    tensor("x", x)
+    for n, p in parameters:
+        tensor("param:a/" + n, p)
+        tensor("grad:a/" + n, p.grad)
+    for n, b in buffers:
+        tensor("after:a/" + n, b)
+    tensor("dy", dy)
+    tensor("y", y)
+    tensor("dx", x.grad)
+    out.write("end\n")
+
+
+# ---- activations ----
+x = torch.cat([torch.randn(1, 2, 7) * 3, torch.tensor([0., 3, -3, 6, 30, -30, 1]).repeat(1, 2, 1)], 2)
+for text, module in [("elu alpha=0.7", nn.ELU(0.7)), ("celu alpha=1.5", nn.CELU(1.5)), ("selu", nn.SELU()), ("gelu", nn.GELU()),
+                     ("gelu approximate=tanh", nn.GELU(approximate="tanh")), ("silu", nn.SiLU()), ("mish", nn.Mish()),
+                     ("softplus beta=2 threshold=3", nn.Softplus(2, 3)), ("softsign", nn.Softsign()), ("log_sigmoid", nn.LogSigmoid()),
+                     ("hardtanh min_val=-2 max_val=3", nn.Hardtanh(-2, 3)), ("relu6", nn.ReLU6()), ("clamp min=-3 max=6", lambda v: v.clamp(-3, 6)),
+                     ("hardsigmoid", nn.Hardsigmoid()), ("square", torch.square), ("relu", nn.ReLU()),
+                     ("leaky_relu negative_slope=-0.3", nn.LeakyReLU(-0.3)), ("abs", torch.abs), ("tanh", nn.Tanh()), ("sigmoid", nn.Sigmoid()),
+                     ("sine omega=3", lambda v: torch.sin(3 * v))]:
+    case(text, "2, T", x, module)
+case("hardswish", "2, T", torch.where(x.abs() == 3, 2.5, x), nn.Hardswish())  # at 3 torch's slope depends on the length
+case("log min=0.01", "2, T", torch.rand(1, 2, 7) * 2, lambda v: v.clamp(min=0.01).log())
+case("sqrt", "2, T", torch.rand(1, 2, 7) * 2, torch.sqrt)
+case("power exponent=1.5", "2, T", torch.rand(1, 2, 7) * 2, lambda v: v ** 1.5)
+
+out.close()
