@@ -19,6 +19,8 @@ static void print_help(const bl_cli_program *p, const bl_cli_option *options)
                  o->letter ? ", " : "  ", o->name, o->value ? " " : "", o->value ? o->value : "");
         printf("  %-30s %s\n", left, o->help);
     }
+    if (p->topic)
+        printf("  %-30s %s\n", "    --help TOPIC", p->topics);
     printf("  %-30s %s\n  %-30s %s\n", "    --help", "this text", "    --version", "the version");
     if (p->examples)
         printf("\nexamples:\n%s", p->examples);
@@ -30,6 +32,21 @@ static int wrong(const bl_cli_program *p, const char *format, const char *a, con
     fprintf(stderr, format, a, b);
     fprintf(stderr, "; see %s --help\n", p->name);
     return 2;
+}
+
+/* --help alone, or with a topic behind it (NULL: none). */
+static int give_help(const bl_cli_program *p, const bl_cli_option *options, const char *topic)
+{
+    const char *near = NULL;
+    if (!p->topic || !topic) {
+        print_help(p, options);
+        return 0;
+    }
+    if (p->topic(topic, &near))
+        return 0;
+    if (near)
+        return wrong(p, "no help on %s; did you mean --help %s?", topic, near);
+    return wrong(p, "no help on %s%s", topic, "");
 }
 
 static int unknown_option(const bl_cli_program *p, const bl_cli_option *options, const char *word)
@@ -97,10 +114,10 @@ int bl_cli_parse(const bl_cli_program *p, const bl_cli_option *options, int argc
             only_positional = 1;
             continue;
         }
-        if (!strcmp(word, "--help")) {
-            print_help(p, options);
-            return 0;
-        }
+        if (!strcmp(word, "--help"))
+            return give_help(p, options, i + 1 < argc && argv[i + 1][0] != '-' ? argv[i + 1] : NULL);
+        if (!strncmp(word, "--help=", 7))
+            return give_help(p, options, word + 7);
         if (!strcmp(word, "--version")) {
             printf("%s (backline) %s\n", p->name, bl_version);
             return 0;

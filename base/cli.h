@@ -7,7 +7,8 @@
  *     };
  *     switch (bl_cli_parse(&program, options, argc, argv, &positional, &n_positional)) ...
  *
- * `--name value`, `--name=value`, `-o value`. --help and --version are always there.
+ * `--name value`, `--name=value`, `-o value`. --help and --version are always there; a program with a `topic` function
+ * also knows --help TOPIC.
  * Targets: BL_CLI_FLAG int, BL_CLI_INT int64_t, BL_CLI_REAL double, BL_CLI_TEXT const char *,
  * BL_CLI_LIST bl_cli_list (each use appends).
  *
@@ -42,6 +43,9 @@ typedef struct bl_cli_program {
     const char *summary;  /* one sentence                                          */
     const char *examples; /* lines, each a command somebody can paste              */
     int min_positional, max_positional;
+    const char *topics;   /* what --help TOPIC knows, for --help: "layers: ..."; NULL  */
+    /* Prints what there is on a topic to stdout, returns 1; 0: there is nothing, and near is the nearest topic or NULL. */
+    int (*topic)(const char *name, const char **near);
 } bl_cli_program;
 
 int bl_cli_parse(const bl_cli_program *program, const bl_cli_option *options, int argc, char **argv,

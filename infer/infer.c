@@ -2,6 +2,7 @@
 #include "base/cli.h"
 #include "base/progress.h"
 #include "infer/pipeline.h"
+#include "nn/network.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@ static const bl_cli_program program = {
                 "  infer vocal.flac -o song.flac --stems stems --midi song.mid --report song.json\n"
                 "  infer vocal.flac -o again.flac --plan song.json            after editing song.json\n"
                 "  infer song.mp3 -o more.wav --existing keep --instruments organ --interval 0:30-1:00\n",
-    .min_positional = 1, .max_positional = 1
+    .min_positional = 1, .max_positional = 1,
+    .topics = NN_LAYERS_HELP, .topic = nn_layers_help,
 };
 
 static void print_summary(const infer_options *o, const infer_plan *p)

@@ -71,4 +71,8 @@ void nn_network_print(const nn_network *net, FILE *out);
 void nn_layers_print(FILE *out);
 int  nn_layer_print(const char *name, FILE *out);
 
+/* `topic` and `topics` of a command line (base/cli.h): --help layers, --help conv1d. */
+#define NN_LAYERS_HELP "layers: all layer types of network files; conv1d: this one"
+int nn_layers_help(const char *topic, const char **near);
+
 #endif

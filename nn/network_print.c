@@ -180,3 +180,20 @@ void nn_layers_print(FILE *out)
         fputc('\n', out);
     }
 }
+
+int nn_layers_help(const char *topic, const char **near)
+{
+    const char *names[256];
+    int n = 0;
+    if (!strcmp(topic, "layers")) {
+        nn_layers_print(stdout);
+        return 1;
+    }
+    if (nn_layer_print(topic, stdout))
+        return 1;
+    names[n++] = "layers";
+    for (const nn_layer_type *const *type = nn_layer_types; *type && n < 256; type++)
+        names[n++] = (*type)->name;
+    *near = bl_nearest(topic, names, n);
+    return 0;
+}

@@ -422,7 +422,7 @@ int main(int argc, char **argv)
 {
     static const bl_cli_program program = { "render_demo_vocal", "[options] OUT.flac",
                                             "Sings the demo vocal with a source-filter model: 44.1 kHz, mono, 16 bit.",
-                                            "  bin/render_demo_vocal data/demo_vocal.flac --notes data/demo_vocal.mid\n", 1, 1 };
+                                            "  bin/render_demo_vocal data/demo_vocal.flac --notes data/demo_vocal.mid\n", 1, 1, NULL, NULL };
     const char *notes = NULL, *out = NULL;
     const bl_cli_option options[] = { { "notes", 0, BL_CLI_TEXT, &notes, "FILE", "also write the sung notes as a MIDI file" }, { 0 } };
     int n = 0;

@@ -1,6 +1,7 @@
 #include "train/options.h"
 
 #include "base/file.h"
+#include "nn/network.h"
 
 #include <omp.h>
 
@@ -81,6 +82,8 @@ int train_options_parse(const bl_cli_program *program, int argc, char **argv, tr
     opt->out_dir = "checkpoints";
     p.usage = "[options] --config FILE DATASET_DIR";
     p.min_positional = p.max_positional = 1;
+    p.topics = NN_LAYERS_HELP;
+    p.topic = nn_layers_help;
 
     const bl_cli_option options[] = {
         { "config", 0, BL_CLI_TEXT, &opt->config_path, "FILE", "settings (.ini); without it every key has its default" },

@@ -27,8 +27,16 @@ static const bl_cli_option options[] = {
     { NULL, 0, BL_CLI_FLAG, NULL, NULL, NULL },
 };
 
+static int topic(const char *name, const char **near)
+{
+    if (!strcmp(name, "layers"))
+        return printf("all layers\n") > 0;
+    *near = name[0] == 'l' ? "layers" : NULL;
+    return 0;
+}
+
 static const bl_cli_program program = {
-    .name = "infer", .usage = "SONG -o OUT", .summary = "A band behind a voice.", .examples = "  infer a.wav -o b.wav\n",
+    .topics = "layers: all of them", .topic = topic, .name = "infer", .usage = "SONG -o OUT", .summary = "A band behind a voice.", .examples = "  infer a.wav -o b.wav\n",
     .min_positional = 1, .max_positional = 2,
 };
 
@@ -112,6 +120,21 @@ static void help_and_version_are_always_there(void **state)
     assert_non_null(strstr(out.text, bl_version));
 }
 
+static void help_knows_topics(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("--help layers"), 0);
+    assert_string_equal(out.text, "all layers\n");
+    assert_int_equal(parse("--help=layers"), 0);
+    assert_string_equal(out.text, "all layers\n");
+    assert_int_equal(parse("--help --quiet"), 0); /* an option is no topic */
+    assert_non_null(strstr(out.text, "--help TOPIC               layers: all of them"));
+    assert_int_equal(parse("--help layer"), 2);
+    assert_string_equal(errors.text, "infer: no help on layer; did you mean --help layers?; see infer --help\n");
+    assert_int_equal(parse("--help it"), 2);
+    assert_string_equal(errors.text, "infer: no help on it; see infer --help\n");
+}
+
 static void a_list_has_an_end(void **state)
 {
     static char *argv[2 + 2 * 70];
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(every_spelling_of_an_option_works),
         cmocka_unit_test(wrong_usage_is_status_two_and_one_sentence),
         cmocka_unit_test(help_and_version_are_always_there),
+        cmocka_unit_test(help_knows_topics),
         cmocka_unit_test(a_list_has_an_end),
         cmocka_unit_test(a_failure_is_printed_with_the_programs_name),
     };
