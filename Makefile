@@ -49,7 +49,7 @@ LIBS_PKG   := $(shell pkg-config --libs $(PACKAGES))
 endif
 
 CFLAGS  := -std=c11 -I. -I$(B)/gen -MMD -MP -fopenmp $(OPT_$(BUILD)) $(WARN) $(CFLAGS_PKG) $(EXTRA_CFLAGS)
-LDFLAGS := -fopenmp $(OPT_$(BUILD))
+LDFLAGS := -fopenmp $(OPT_$(BUILD)) -Wl,--wrap=GOMP_parallel
 LIBS    := $(LIBS_PKG) -lm
 
 # Modules, lowest first; each may use those before it and none after it.

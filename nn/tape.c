@@ -421,7 +421,7 @@ static void drop(nn_tape *t, nn_node *g)
 
 static void add_in_place(real *sum, const real *x, int64_t n)
 {
-#pragma omp parallel for simd schedule(static) if (n > NN_PARALLEL_MIN)
+#pragma omp parallel for simd schedule(static) if (parallel : n > NN_PARALLEL_MIN)
     for (int64_t i = 0; i < n; i++)
         sum[i] += x[i];
 }

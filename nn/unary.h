@@ -40,7 +40,7 @@ void nn_unary_last_backward(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **di
         SETUP;                                                                                                \
         (void)tape;                                                                                           \
         (void)b;                                                                                              \
-        _Pragma("omp parallel for simd schedule(static) if (n > NN_PARALLEL_MIN)")                            \
+        _Pragma("omp parallel for simd schedule(static) if (parallel : n > NN_PARALLEL_MIN)")                            \
         for (int64_t i = 0; i < n; i++) {                                                                     \
             const real u = a[i], v = b[i];                                                                    \
             (void)v;                                                                                          \

@@ -107,17 +107,3 @@ nn_node *nn_matmul(nn_tape *t, nn_node *a, nn_node *b, int transpose_a, int tran
     }
     return nn_apply(t, &nn_op_matmul, &(attr){ !!transpose_a, !!transpose_b }, 2, (nn_node *const[]){ a, b });
 }
-
-nn_node *nn_linear(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias)
-{
-    if (t->err.code)
-        return NULL;
-    nn_node *y;
-    if (x->shape.rank == 1) {
-        y = nn_matmul(t, nn_reshape(t, x, (nn_shape){ 2, { 1, x->shape.dim[0] } }), weight, 0, 1);
-        y = nn_reshape(t, y, (nn_shape){ 1, { -1 } });
-    } else {
-        y = nn_matmul(t, x, weight, 0, 1);
-    }
-    return bias ? nn_add(t, y, bias) : y;
-}

@@ -75,6 +75,21 @@ static double sum_long(const real *x, int64_t n)
     return total;
 }
 
+/* Sums of columns, a strip of them at a time. */
+enum { STRIP = 64 };
+
+static void add_rows(double sum[STRIP], const real *x, int64_t rows, int64_t stride, int64_t width)
+{
+    if (width == STRIP)
+        for (int64_t r = 0; r < rows; r++, x += stride)
+            for (int i = 0; i < STRIP; i++)
+                sum[i] += (double)x[i];
+    else
+        for (int64_t r = 0; r < rows; r++, x += stride)
+            for (int64_t i = 0; i < width; i++)
+                sum[i] += (double)x[i];
+}
+
 static void forward(nn_tape *t, nn_node *y)
 {
     const nest r = nest_of(&y->in[0]->shape, &y->shape);
@@ -82,33 +97,34 @@ static void forward(nn_tape *t, nn_node *y)
     const int64_t *n = r.n, all = n[0] * n[1] * n[2] * n[3];
     const int64_t k0 = r.keep[0] ? n[0] : 1, k1 = r.keep[1] ? n[1] : 1, k2 = r.keep[2] ? n[2] : 1;
     const int64_t s0 = r.keep[0] ? 1 : n[0], s1 = r.keep[1] ? 1 : n[1], s2 = r.keep[2] ? 1 : n[2];
-    const int64_t outputs = k0 * k1 * k2;
+    const int64_t outputs = k0 * k1 * k2, strips = r.keep[3] ? (n[3] + STRIP - 1) / STRIP : 1;
     (void)t;
 
     if (!r.keep[3] && outputs == 1) {
         y->x[0] = (real)sum_long(x, all);
         return;
     }
-#pragma omp parallel for schedule(static) if (all > NN_PARALLEL_MIN && outputs > 1)
-    for (int64_t o = 0; o < outputs; o++) {
+#pragma omp parallel for schedule(static) if (all > NN_PARALLEL_MIN && outputs * strips > 1)
+    for (int64_t task = 0; task < outputs * strips; task++) {
+        const int64_t o = task / strips, start = task % strips * STRIP;
         const int64_t o2 = o % k2, o1 = o / k2 % k1, o0 = o / k2 / k1;
-        const real *base = x + ((o0 * n[1] + o1) * n[2] + o2) * n[3];
-        double total = 0;
-        real *row = y->x + o * (r.keep[3] ? n[3] : 1);
-        for (int64_t i = 0; r.keep[3] && i < n[3]; i++)
-            row[i] = 0;
+        const real *base = x + ((o0 * n[1] + o1) * n[2] + o2) * n[3] + start;
+        const int64_t width = n[3] - start < STRIP ? n[3] - start : STRIP;
+        double total = 0, sum[STRIP] = { 0 };
         for (int64_t a = 0; a < s0; a++)
-            for (int64_t b = 0; b < s1; b++)
-                for (int64_t c = 0; c < s2; c++) {
-                    const real *from = base + ((a * n[1] + b) * n[2] + c) * n[3];
-                    if (!r.keep[3])
-                        total += sum_row(from, n[3]);
-                    else
-                        for (int64_t i = 0; i < n[3]; i++)
-                            row[i] += from[i];
-                }
+            for (int64_t b = 0; b < s1; b++) {
+                const real *from = base + (a * n[1] + b) * n[2] * n[3];
+                if (r.keep[3])
+                    add_rows(sum, from, s2, n[3], width);
+                else
+                    for (int64_t c = 0; c < s2; c++)
+                        total += sum_row(from + c * n[3], n[3]);
+            }
         if (!r.keep[3])
-            *row = (real)total;
+            y->x[o] = (real)total;
+        else
+            for (int64_t i = 0; i < width; i++)
+                y->x[o * n[3] + start + i] = (real)sum[i];
     }
 }
 
