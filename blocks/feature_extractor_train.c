@@ -159,6 +159,7 @@ typedef struct settings {
     double noise, gain_db;
     nn_optimizer_config optimizer;
     nn_schedule schedule;
+    nn_loss loss;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
@@ -171,6 +172,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     const int64_t n_steps = bl_config_int(c, "autoencoder", "steps", 4000, 1, 1000000000, err);
     nn_optimizer_read(c, "autoencoder", &s->optimizer, err);
     nn_schedule_read(c, "autoencoder", n_steps, 800, &s->schedule, err);
+    nn_loss_read(c, "autoencoder", "loss", "mse", NN_LOSS_DISTANCE, &s->loss, err);
     s->optimizer.accumulate = accumulate;
     return err->code;
 }
@@ -296,11 +298,11 @@ bl_status blocks_autoencoder_trainer_step(blocks_autoencoder_trainer *t, double 
         draw_batch(t);
         nn_tape_reset(t->tape);
         nn_node *y = blocks_feature_extractor_forward(fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
-        nn_node *mse = nn_keep(nn_mse_loss(t->tape, y, nn_input(t->tape, shape, t->target)));
-        nn_backward(t->tape, mse);
+        nn_node *distance = nn_keep(nn_loss_run(t->tape, &t->set.loss, y, nn_input(t->tape, shape, t->target)));
+        nn_backward(t->tape, distance);
         if (t->tape->err.code)
             return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
-        *loss += (double)mse->x[0] / t->set.optimizer.accumulate;
+        *loss += (double)distance->x[0] / t->set.optimizer.accumulate;
     }
     nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, fx->step));
     *gradient_norm = nn_optimizer_step(t->optimizer);

@@ -12,6 +12,7 @@
 
 #include "blocks/feature_extractor.h"
 #include "data/dataset.h"
+#include "nn/loss.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 

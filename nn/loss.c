@@ -1,77 +1,163 @@
-/* Losses, composed of ops: each is a mean over all elements unless said otherwise. */
-#include "nn/gan.h"
+#include "nn/loss.h"
 
-static int same_shapes(nn_tape *t, const char *name, const nn_node *x, const nn_node *y)
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static nn_node *l1(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    char a[96], b[96];
-    if (t->err.code)
-        return 0;
-    if (nn_same_shape(&x->shape, &y->shape))
-        return 1;
-    bl_fail(&t->err, BL_ESHAPE, "%s: shapes %s and %s differ", name, nn_shape_str(&x->shape, a), nn_shape_str(&y->shape, b));
-    return 0;
+    (void)o;
+    return nn_l1_loss(t, x, y);
 }
 
-nn_node *nn_l1_loss(nn_tape *t, nn_node *x, nn_node *y)
+static nn_node *mse(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    return same_shapes(t, "l1_loss", x, y) ? nn_mean(t, nn_abs(t, nn_sub(t, x, y))) : NULL;
+    (void)o;
+    return nn_mse_loss(t, x, y);
 }
 
-nn_node *nn_mse_loss(nn_tape *t, nn_node *x, nn_node *y)
+static nn_node *huber(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    return same_shapes(t, "mse_loss", x, y) ? nn_mean(t, nn_square(t, nn_sub(t, x, y))) : NULL;
+    return nn_huber_loss(t, x, y, o[0]);
 }
 
-nn_node *nn_cross_entropy(nn_tape *t, nn_node *logits, nn_node *target_index)
+static nn_node *smooth_l1(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    return nn_affine(t, nn_mean(t, nn_pick(t, nn_log_softmax(t, logits), target_index)), -1, 0);
+    return nn_smooth_l1_loss(t, x, y, o[0]);
 }
 
-/* -target log p - (1 - target) log(1 - p) = softplus(x) - x target with p = sigmoid(x), which cannot overflow. */
-nn_node *nn_bce_with_logits(nn_tape *t, nn_node *logits, nn_node *target)
+static nn_node *cosine(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    if (!same_shapes(t, "bce_with_logits", logits, target))
-        return NULL;
-    return nn_mean(t, nn_sub(t, nn_softplus(t, logits), nn_mul(t, logits, target)));
+    (void)o;
+    return nn_cosine_loss(t, x, y);
 }
 
-/* Per resolution, X = |STFT(x)|, Y = |STFT(y)| (y is the target):
- *     |Y - X|_F / |Y|_F   (spectral convergence, over the whole batch)   +   mean |log Y - log X| */
-nn_node *nn_multi_resolution_stft_loss(nn_tape *t, nn_node *x, nn_node *y, int n, const nn_stft_opt *resolutions)
+static nn_node *bce(nn_tape *t, const double *o, nn_node *x, nn_node *y)
 {
-    const double eps = 1e-7; /* in the power: keeps log and its gradient finite in silence */
-    nn_node *total = NULL;
-    if (!same_shapes(t, "multi_resolution_stft_loss", x, y))
-        return NULL;
-    BL_ASSERT(n > 0);
-    for (int i = 0; i < n; i++) {
-        nn_node *X = nn_stft_magnitude(t, x, resolutions[i], eps), *Y = nn_stft_magnitude(t, y, resolutions[i], eps);
-        nn_node *difference = nn_sqrt(t, nn_affine(t, nn_sum(t, nn_square(t, nn_sub(t, Y, X))), 1, 1e-12));
-        nn_node *convergence = nn_div(t, difference, nn_sqrt(t, nn_sum(t, nn_square(t, Y))));
-        nn_node *both = nn_add(t, convergence, nn_l1_loss(t, nn_log(t, X), nn_log(t, Y)));
-        total = total ? nn_add(t, total, both) : both;
+    return nn_bce_with_logits_weighted(t, x, y, o[0] == 1 ? NULL : nn_full(t, (nn_shape){ 0, { 0 } }, o[0]));
+}
+
+static nn_node *kl_div(nn_tape *t, const double *o, nn_node *x, nn_node *y)
+{
+    return nn_kl_div(t, x, y, o[0] != 0);
+}
+
+static nn_node *cross_entropy(nn_tape *t, const double *o, nn_node *x, nn_node *y)
+{
+    return nn_cross_entropy_with(t, x, y, NULL, (int64_t)o[0], o[1]);
+}
+
+static nn_node *nll(nn_tape *t, const double *o, nn_node *x, nn_node *y)
+{
+    return nn_nll_loss(t, x, y, NULL, (int64_t)o[0]);
+}
+
+static nn_node *mixture(nn_tape *t, const double *o, nn_node *x, nn_node *y)
+{
+    return nn_mixture_of_logistics_loss(t, x, y, (int)o[0], o[1]);
+}
+
+const nn_loss_type nn_losses[] = {
+    { "l1", "mean |x - y|", NN_LOSS_DISTANCE, { { NULL, 0, 0, 0 } }, l1 },
+    { "mse", "mean (x - y)^2", NN_LOSS_DISTANCE, { { NULL, 0, 0, 0 } }, mse },
+    { "huber", "squares near, straight beyond delta", NN_LOSS_DISTANCE, { { "delta", 1, 1e-9, 1e9 } }, huber },
+    { "smooth_l1", "huber over beta", NN_LOSS_DISTANCE, { { "beta", 1, 0, 1e9 } }, smooth_l1 },
+    { "cosine", "1 - cosine of the angle", NN_LOSS_DISTANCE, { { NULL, 0, 0, 0 } }, cosine },
+    { "bce_with_logits", "binary cross entropy", NN_LOSS_PROBABILITY, { { "pos_weight", 1, 0, 1e9 } }, bce },
+    { "kl_div", "Kullback-Leibler divergence", NN_LOSS_PROBABILITY, { { "log_target", 0, 0, 1 } }, kl_div },
+    { "cross_entropy", "of logits against classes", NN_LOSS_CLASS,
+      { { "ignore_index", NN_IGNORE_INDEX, -1e9, 1e9 }, { "label_smoothing", 0, 0, 1 } }, cross_entropy },
+    { "nll", "of log-probabilities against classes", NN_LOSS_CLASS, { { "ignore_index", NN_IGNORE_INDEX, -1e9, 1e9 } }, nll },
+    { "mixture_of_logistics", "negative log-likelihood of samples", NN_LOSS_SAMPLES,
+      { { "levels", 65536, 2, 16777216 }, { "log_scale_min", -7, -60, 20 } }, mixture },
+    { NULL, NULL, 0, { { NULL, 0, 0, 0 } }, NULL },
+};
+
+static bl_status unknown(const char *place, const char *what, const char *word, const char *const *names, int n, bl_error *err)
+{
+    const char *near = bl_nearest(word, names, n);
+    return near ? bl_fail(err, BL_EARG, "%s: there is no %s \"%s\"; did you mean \"%s\"?", place, what, word, near)
+                : bl_fail(err, BL_EARG, "%s: there is no %s \"%s\"", place, what, word);
+}
+
+static bl_status find_type(const char *name, int targets, const char *place, nn_loss *out, bl_error *err)
+{
+    const char *names[sizeof nn_losses / sizeof *nn_losses];
+    int n = 0;
+    for (const nn_loss_type *type = nn_losses; type->name; type++) {
+        if (!(type->target & targets))
+            continue;
+        names[n++] = type->name;
+        if (!strcmp(type->name, name)) {
+            out->type = type;
+            return BL_OK;
+        }
     }
-    return nn_affine(t, total, 1.0 / n, 0);
+    return unknown(place, "loss for this target called", name, names, n, err);
 }
 
-nn_node *nn_gradient_norm(nn_tape *t, nn_node *score, nn_node *x)
+/* "delta=0.5" */
+static bl_status read_option(char *word, const char *place, nn_loss *out, bl_error *err)
 {
-    nn_node *slope = NULL;
-    if (t->err.code)
-        return NULL;
-    /* Examples do not mix in a critic, so the gradient of the sum of scores holds each example's own. */
-    nn_grad(t, score, NULL, 1, &x, &slope, 1);
-    if (t->err.code)
-        return NULL;
-    if (!slope) {
-        bl_fail(&t->err, BL_EARG, "gradient_penalty: the score does not depend on x (is x an nn_leaf, and the tape recording?)");
-        return NULL;
+    const nn_loss_option *o = out->type->options;
+    const char *names[NN_LOSS_OPTIONS];
+    char what[64], *value = strchr(word, '='), *end;
+    int n = 0;
+    if (!value)
+        return bl_fail(err, BL_EARG, "%s: expected option=value without blanks, got \"%s\"", place, word);
+    *value++ = '\0';
+    for (; o[n].name; n++) {
+        names[n] = o[n].name;
+        if (strcmp(o[n].name, word))
+            continue;
+        const double v = strtod(value, &end);
+        if (end == value || *end || !(v >= o[n].min && v <= o[n].max))
+            return bl_fail(err, BL_EARG, "%s: %s=%s: expected %g to %g", place, word, value, o[n].min, o[n].max);
+        out->option[n] = v;
+        return BL_OK;
     }
-    const unsigned all_but_batch = (1u << x->shape.rank) - 2u;
-    return nn_sqrt(t, nn_affine(t, nn_sum_dims(t, nn_square(t, slope), all_but_batch), 1, 1e-12));
+    snprintf(what, sizeof what, "option of %s", out->type->name);
+    return unknown(place, what, word, names, n, err);
 }
 
-nn_node *nn_gradient_penalty(nn_tape *t, nn_node *score, nn_node *x)
+bl_status nn_loss_parse(const char *text, int targets, const char *place, nn_loss *out, bl_error *err)
 {
-    return nn_mean(t, nn_square(t, nn_affine(t, nn_gradient_norm(t, score, x), 1, -1)));
+    char copy[240], *word = copy;
+    nn_loss loss = { NULL, { 0 } };
+    bl_status status = BL_OK;
+    if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy)
+        return bl_fail(err, BL_EARG, "%s: \"%.40s...\" is too long for a loss", place, text);
+    while (!status && *(word += strspn(word, " \t"))) {
+        const size_t n = strcspn(word, " \t");
+        char *next = word + n + (word[n] != '\0');
+        word[n] = '\0';
+        if (loss.type) {
+            status = read_option(word, place, &loss, err);
+        } else if ((status = find_type(word, targets, place, &loss, err)) == BL_OK) {
+            for (int i = 0; loss.type->options[i].name; i++)
+                loss.option[i] = loss.type->options[i].fallback;
+        }
+        word = next;
+    }
+    if (!status && !loss.type)
+        status = bl_fail(err, BL_EARG, "%s: expected the name of a loss", place);
+    if (!status)
+        *out = loss;
+    return status;
+}
+
+bl_status nn_loss_read(const bl_config *config, const char *section, const char *key, const char *fallback, int targets, nn_loss *out,
+                       bl_error *err)
+{
+    char place[200];
+    bl_error local = { 0 };
+    snprintf(place, sizeof place, "%.100s: [%.40s] %.40s", bl_config_name(config), section, key);
+    if (nn_loss_parse(bl_config_str(config, section, key, fallback), targets, place, out, &local) != BL_OK)
+        return bl_fail(err, local.code, "%s", local.msg);
+    return BL_OK;
+}
+
+nn_node *nn_loss_run(nn_tape *t, const nn_loss *loss, nn_node *x, nn_node *target)
+{
+    return loss->type->run(t, loss->option, x, target);
 }

@@ -120,6 +120,8 @@ nn_node *nn_positional_encoding(nn_tape *t, nn_node *x);
 /* ---- normalisation and probability ---- */
 nn_node *nn_softmax(nn_tape *t, nn_node *x);      /* over the last dim */
 nn_node *nn_log_softmax(nn_tape *t, nn_node *x);
+nn_node *nn_logsumexp(nn_tape *t, nn_node *x, int dim);                   /* dim becomes 1              */
+nn_node *nn_log1mexp(nn_tape *t, nn_node *x);                             /* log(1 - exp(-x)), x > 0    */
 nn_node *nn_dropout(nn_tape *t, nn_node *x, double p);   /* when tape->training; uses tape->rng */
 /* Shift by -n..n samples, edges reflected; one shift per example. Source: Donahue et al., WaveGAN, 2019. */
 nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n);
@@ -140,11 +142,36 @@ nn_node *nn_harmonic(nn_tape *t, nn_node *amplitude, nn_node *f0_hz, nn_node *st
 /* A bank of signals [K, L] weighted by envelopes [B, K, J + 1], each example from its own offset [B] -> [B, J hop_length]. */
 nn_node *nn_band_mix(nn_tape *t, nn_node *amplitude, nn_node *bank, nn_node *offset, int hop_length);
 
-/* ---- losses (means over all elements) ---- */
-nn_node *nn_l1_loss(nn_tape *t, nn_node *x, nn_node *y);
-nn_node *nn_mse_loss(nn_tape *t, nn_node *x, nn_node *y);
-nn_node *nn_cross_entropy(nn_tape *t, nn_node *logits, nn_node *target_index);       /* [N, C], [N]          */
+/* ---- losses: scalars, means over all elements unless said otherwise; by name: nn/loss.h ---- */
+nn_node *nn_l1_loss(nn_tape *t, nn_node *x, nn_node *target);
+nn_node *nn_mse_loss(nn_tape *t, nn_node *x, nn_node *target);
+nn_node *nn_huber_loss(nn_tape *t, nn_node *x, nn_node *target, double delta);      /* torch.nn.HuberLoss    */
+nn_node *nn_smooth_l1_loss(nn_tape *t, nn_node *x, nn_node *target, double beta);   /* torch.nn.SmoothL1Loss; beta 0: l1 */
+/* Logits [N, C], classes [N], or [N, C, T], [N, T]. weight [C] (NULL: 1) and ignore_index as torch.nn.CrossEntropyLoss: the
+ * mean is weighted. All rows ignored: 0. */
+enum { NN_IGNORE_INDEX = -100 };
+nn_node *nn_cross_entropy(nn_tape *t, nn_node *logits, nn_node *target_index);
+nn_node *nn_cross_entropy_with(nn_tape *t, nn_node *logits, nn_node *target_index, nn_node *weight, int64_t ignore_index,
+                               double label_smoothing);
+/* The same from log-probabilities, as torch.nn.NLLLoss. */
+nn_node *nn_nll_loss(nn_tape *t, nn_node *log_p, nn_node *target_index, nn_node *weight, int64_t ignore_index);
 nn_node *nn_bce_with_logits(nn_tape *t, nn_node *logits, nn_node *target);
+/* pos_weight broadcasts against target: how much more a 1 counts than a 0. torch.nn.BCEWithLogitsLoss(pos_weight=). */
+nn_node *nn_bce_with_logits_weighted(nn_tape *t, nn_node *logits, nn_node *target, nn_node *pos_weight);
+/* KL(target || q) from log q, summed over each example, mean over examples: torch.nn.KLDivLoss("batchmean", log_target). */
+nn_node *nn_kl_div(nn_tape *t, nn_node *log_q, nn_node *target, int log_target);
+/* KL(N(mean, exp log_variance) || N(0, 1)), summed over each example, mean over examples. Source: Kingma & Welling, VAE, 2014. */
+nn_node *nn_gaussian_kl(nn_tape *t, nn_node *mean, nn_node *log_variance);
+/* 1 - cosine of the angle along dim 1 of [N, C, ...]. */
+nn_node *nn_cosine_loss(nn_tape *t, nn_node *x, nn_node *y);
+/* Mean over n layers of the mean |difference|; real ones count as constants. Source: Larsen et al. 2016, Kumar et al. 2019. */
+nn_node *nn_feature_matching_loss(nn_tape *t, int n, nn_node *const *fake, nn_node *const *real_ones);
+/* Negative log-likelihood of samples y [B, T] in -1..1 on n_levels (256, 65536) under mixtures of K logistics, x [B, 3 K, T]:
+ * logits, means, log scales (no less than log_scale_min, -7 in the papers). In nats per sample.
+ * Source: Salimans et al., PixelCNN++, 2017; van den Oord et al., Parallel WaveNet, 2018. */
+nn_node *nn_mixture_of_logistics_loss(nn_tape *t, nn_node *x, nn_node *y, int n_levels, double log_scale_min);
+/* Draws from them, clipped to -1..1: out [B, T]. One thread, from rng alone. */
+void     nn_mixture_of_logistics_sample(const nn_node *x, double log_scale_min, bl_rng *rng, real *out);
 /* Mean over resolutions of spectral convergence + mean |log difference|; x, y [B, T]. Source: Yamamoto et al. 2020. */
 nn_node *nn_multi_resolution_stft_loss(nn_tape *t, nn_node *x, nn_node *y, int n, const nn_stft_opt *resolutions);
 /* mean over examples of (|d critic(x) / d x| - 1)^2, to second order. critic: [B, 1] from x. Source: Gulrajani et al. 2017. */
