@@ -287,6 +287,166 @@ static bl_status run_wavenet_generator(const bench_case *c, bl_error *err)
     return end(&m, err);
 }
 
+/* ---- Parallel WaveGAN's generator: Yamamoto et al. 2020, 30 layers, 80 mels at a hop of 256 ---- */
+
+static const char pwg[] =
+    "[pwg]\n"
+    "input.noise = 1, T\n"
+    "input.mel = 80, F\n"
+    "context = conv1d out_channels=80 kernel_size=5 bias=no from=mel\n"
+    "up0 = upsample scale_factor=4\n"
+    "smooth0 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
+    "up1 = upsample scale_factor=4\n"
+    "smooth1 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
+    "up2 = upsample scale_factor=4\n"
+    "smooth2 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
+    "up3 = upsample scale_factor=4\n"
+    "smooth3 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
+    "body = wavenet_block channels=64 skip_channels=64 kernel_size=3 stacks=3 layers=10 causal=no from=noise,smooth3\n"
+    "body_a = relu\n"
+    "post = conv1d out_channels=64 kernel_size=1\n"
+    "post_a = relu\n"
+    "last = conv1d out_channels=1 kernel_size=1\n";
+
+enum { HOP = 256, MELS = 80, CONTEXT = 4 };
+
+static bl_status pwg_new(bench_model *m, const bench_case *c, bl_error *err)
+{
+    m->length = (int64_t)c->size * HOP;
+    if (parse(m, pwg, c, err) == BL_OK && (m->net = nn_network_build(m->config, "pwg", m->params, err)) &&
+        finish(m, err) == BL_OK && (m->x = uniform(m->batch * MELS * (c->size + CONTEXT), -1, 1, err)))
+        m->y = uniform(m->batch * m->length, -0.2, 0.2, err);
+    return err->code;
+}
+
+static nn_node *pwg_wave(bench_model *m)
+{
+    nn_tape_reset(m->tape);
+    nn_node *in[] = { nn_borrow(m->tape, (nn_shape){ 3, { m->batch, 1, m->length } }, m->y),
+                      nn_borrow(m->tape, (nn_shape){ 3, { m->batch, MELS, m->length / HOP + CONTEXT } }, m->x) };
+    return nn_network_run(m->net, m->tape, in, NULL);
+}
+
+static double pwg_step(void *state)
+{
+    static const nn_stft_opt resolutions[] = { { 1024, 120, 600 }, { 2048, 240, 1200 }, { 512, 50, 240 } };
+    bench_model *m = state;
+    nn_tape *t = m->tape;
+    const nn_shape wave = { 2, { m->batch, m->length } };
+    const double start = bl_seconds();
+    nn_node *y = nn_reshape(t, pwg_wave(m), wave);
+    nn_backward(t, nn_multi_resolution_stft_loss(t, y, nn_borrow(t, wave, m->y), 3, resolutions));
+    if (!t->err.code)
+        nn_optimizer_step(m->optimizer);
+    return seconds_since(m, start);
+}
+
+static bl_status run_pwg(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (pwg_new(&m, c, err) == BL_OK && (m.optimizer = adam(&m, "", 1e-4, 0.9, 0.999, err)))
+        bench_measure(m.tape, pwg_step, &m);
+    return end(&m, err);
+}
+
+static double pwg_real_time_factor(void *state)
+{
+    bench_model *m = state;
+    const double start = bl_seconds();
+    pwg_wave(m);
+    return seconds_since(m, start) / ((double)m->length / 22050);
+}
+
+static bl_status run_pwg_infer(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (pwg_new(&m, c, err) == BL_OK) {
+        nn_tape_record(m.tape, 0);
+        m.tape->training = 0;
+        bench_measure(m.tape, pwg_real_time_factor, &m);
+    }
+    return end(&m, err);
+}
+
+/* ---- Open-Unmix: Stoeter et al. 2019, stereo, 2049 bins of which 1487 are read ---- */
+
+static const char umx[] =
+    "[umx]\n"
+    "input.mix = 4098, T\n"
+    "left = slice start=0 stop=1487 from=mix\n"
+    "right = slice start=2049 stop=3536 from=mix\n"
+    "crop = concat from=left,right\n"
+    "in_scale = conv1d out_channels=2974 groups=2974 kernel_size=1\n"
+    "fc1 = conv1d out_channels=512 kernel_size=1 bias=no\n"
+    "bn1 = batch_norm1d\n"
+    "act1 = tanh\n"
+    "lstm = lstm hidden_size=256 num_layers=3 bidirectional=yes dropout=0.4\n"
+    "both = concat from=act1,lstm\n"
+    "fc2 = conv1d out_channels=512 kernel_size=1 bias=no\n"
+    "bn2 = batch_norm1d\n"
+    "act2 = relu\n"
+    "fc3 = conv1d out_channels=4098 kernel_size=1 bias=no\n"
+    "bn3 = batch_norm1d\n"
+    "out_scale = conv1d out_channels=4098 groups=4098 kernel_size=1\n"
+    "mask = relu\n"
+    "voice = mul from=mask,mix\n";
+
+enum { BINS = 2 * 2049 };
+
+static bl_status umx_new(bench_model *m, const bench_case *c, bl_error *err)
+{
+    m->length = c->size;
+    if (parse(m, umx, c, err) == BL_OK && (m->net = nn_network_build(m->config, "umx", m->params, err)) &&
+        finish(m, err) == BL_OK && (m->x = uniform(m->batch * BINS * m->length, 0, 1, err)))
+        m->y = uniform(m->batch * BINS * m->length, 0, 1, err);
+    return err->code;
+}
+
+static nn_node *umx_voice(bench_model *m)
+{
+    nn_tape_reset(m->tape);
+    nn_node *x = nn_borrow(m->tape, (nn_shape){ 3, { m->batch, BINS, m->length } }, m->x);
+    return nn_network_run(m->net, m->tape, &x, NULL);
+}
+
+static double umx_step(void *state)
+{
+    bench_model *m = state;
+    const double start = bl_seconds();
+    nn_node *voice = umx_voice(m), *y = nn_borrow(m->tape, (nn_shape){ 3, { m->batch, BINS, m->length } }, m->y);
+    nn_backward(m->tape, nn_mse_loss(m->tape, voice, y));
+    if (!m->tape->err.code)
+        nn_optimizer_step(m->optimizer);
+    return seconds_since(m, start);
+}
+
+static bl_status run_umx(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (umx_new(&m, c, err) == BL_OK && (m.optimizer = adam(&m, "", 1e-3, 0.9, 0.999, err)))
+        bench_measure(m.tape, umx_step, &m);
+    return end(&m, err);
+}
+
+static double umx_real_time_factor(void *state)
+{
+    bench_model *m = state;
+    const double start = bl_seconds();
+    umx_voice(m);
+    return seconds_since(m, start) / 60;
+}
+
+static bl_status run_umx_infer(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (umx_new(&m, c, err) == BL_OK) {
+        nn_tape_record(m.tape, 0);
+        m.tape->training = 0;
+        bench_measure(m.tape, umx_real_time_factor, &m);
+    }
+    return end(&m, err);
+}
+
 /* ---- a small MLP: what a step costs beside arithmetic ---- */
 
 static const char mlp[] = "[mlp]\n"
@@ -337,6 +497,11 @@ static bl_status run_mlp(const bench_case *c, bl_error *err)
 #define CRITIC(d) (256.0 * (d) + 25 * (4096.0 * (d) + (d) * (d) * (1024 * 2.0 + 256 * 8 + 64 * 32 + 16 * 128)))
 #define GAN_ITERATION(d, b) (2.0 * (b) * (3 * GENERATOR(d) + 2 * CRITIC(d) + 5 * (GENERATOR(d) + 10 * CRITIC(d))))
 #define WAVENET (30.0 * (2 * 64 * 128 + 64 * (64 + 64)) + 64 * 256 + 256 * 256)
+/* In training the condition runs at the full rate as written; generation moves it before the upsampling, which commutes. */
+#define PWG_STACK (30.0 * (3 * 64 * 128 + 64 * 128) + 64 * 64 + 128)
+#define PWG (PWG_STACK + 30 * 80 * 128 + 80 * 9 * 1.33 + 80 * 80 * 5 / 256.0)
+#define PWG_LEAST (PWG_STACK + 30 * 80 * 128 / 256.0 + 30 * 128 * 4)
+#define UMX (1487 * 2 * 512.0 + 3 * 2 * 4 * 256 * (512 + 256) + 1024 * 512 + 512 * 4098)
 #define MLP (3 * 2.0 * 32 * (64 * 64 * 2 + 64))
 
 const bench_case bench_cases[] = {
@@ -346,6 +511,10 @@ const bench_case bench_cases[] = {
     { "wavegan.infer.d64.b64", "s/s at 16 kHz", 1, 0, 2.82, 2 * GENERATOR(64) / 1.024, 0, run_generator, 64, 64 },
     { "wavenet.train.b1x16000", "s/step", 0, 0, 1.78, 3 * 2 * 16000 * WAVENET, 0, run_wavenet, 0, 1 },
     { "wavenet.generate", "samples/s", 1, 1, 9.4, 2 * WAVENET, 4 * WAVENET, run_wavenet_generator, 0, 1 },
+    { "pwg.train.b2x16384", "s/step", 0, 0, 1.67, 3 * 2 * 2 * 16384 * PWG, 0, run_pwg, 64, 2 },
+    { "pwg.infer.2s", "s/s at 22.05 kHz", 0, 0, 1.77, 2 * 22050 * PWG_LEAST, 0, run_pwg_infer, 172, 1 },
+    { "umx.train.b16x255", "s/step", 0, 0, 2.28, 3 * 2 * 16 * 255 * UMX, 0, run_umx, 255, 16 },
+    { "umx.infer.60s", "s/s", 0, 0, 2.22, 2 * 2583 * UMX / 60, 0, run_umx_infer, 2583, 1 },
     { "mlp.sgd.b32", "steps/s", 1, 0, 10, MLP, 0, run_mlp, 0, 32 },
     { "mlp.adam.b32", "steps/s", 1, 0, 10, MLP, 0, run_mlp, 1, 32 },
     { .name = NULL },
