@@ -119,12 +119,17 @@ static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
             z = nn_add(t, z, nn_conv_run(l, t, slot, &b.condition, condition));
             slot += nn_conv_slots(&b.condition);
         }
-        nn_node *both = nn_conv_run(l, t, slot, &b.res_skip, nn_gated_tanh(t, z)), *skip = both;
+        /* Two products with a part of the weight each: cutting their common result in two would copy it, and again in backward. */
+        nn_node *g = nn_gated_tanh(t, z), *weight = nn_layer_node(l, t, slot), *bias = nn_layer_node(l, t, slot + 1);
         slot += nn_conv_slots(&b.res_skip);
         if (k < b.n_layers - 1) {
-            x = nn_add(t, x, nn_slice(t, both, 1, 0, channels));
-            skip = nn_slice(t, both, 1, channels, b.res_skip.out_channels);
+            nn_node *r = nn_conv1d(t, g, nn_slice(t, weight, 0, 0, channels), nn_slice(t, bias, 0, 0, channels),
+                                   (nn_conv1d_opt){ 0 });
+            x = nn_add(t, x, r);
+            weight = nn_slice(t, weight, 0, channels, b.res_skip.out_channels);
+            bias = nn_slice(t, bias, 0, channels, b.res_skip.out_channels);
         }
+        nn_node *skip = nn_conv1d(t, g, weight, bias, (nn_conv1d_opt){ 0 });
         sum = sum ? nn_add(t, sum, skip) : skip;
         nn_release_but(t, mark, 2, (nn_node *const[]){ x, sum });
     }
