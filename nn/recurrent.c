@@ -128,6 +128,13 @@ static int64_t forward_scratch(const call *s)
     return s->D * (packed_forward(s) + s->B * 3 * s->H);
 }
 
+/* What the cell will read after the product comes from far away: on its way meanwhile. */
+static void prefetch(const real *x, int64_t n, int64_t step)
+{
+    for (int64_t i = 0; i < n; i++)
+        __builtin_prefetch(x + i * step);
+}
+
 /* z [B, T, D G H]: products in, gates out; extra NULL or [B, T, D H]; local: h, h_next, c of the unit. */
 static void unit_forward(const nn_cell *cell, const call *s, const unit *u, const real *packed, real *z, real *extra, real *y,
                          real *local)
@@ -143,6 +150,8 @@ static void unit_forward(const nn_cell *cell, const call *s, const unit *u, cons
         for (int64_t i = 0; i < panels * tiles; i++) {
             const int64_t p = k & 1 ? panels - 1 - i / tiles : i / tiles, j = p * LANES;
             const int64_t first = i % tiles ? tile_end(n, tiles, i % tiles - 1) : 0, end = tile_end(n, tiles, i % tiles);
+            for (int64_t r = first; r < end; r++)
+                prefetch(z + at_step(s, u->row[r], t, u->d) * G + j, G, H);
             nn_recurrent_product((int)G, end - first, h + first * H, H, packed + p * H * G * LANES, H, product);
             for (int64_t r = first; r < end; r++) {
                 const int64_t at = at_step(s, u->row[r], t, u->d);

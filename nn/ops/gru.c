@@ -20,9 +20,9 @@
 
 enum { LANES = NN_RECURRENT_LANES };
 
-static void cell_forward(const nn_cell_step *s, const real *product)
+static inline void forward_n(const nn_cell_step *s, const real *restrict product, const int64_t n)
 {
-    const int64_t n = s->n, H = s->H;
+    const int64_t H = s->H;
     real h[LANES] = { 0 }, next[LANES], z[4][LANES] = { { 0 } }; /* r, z, n, state's part of n */
     for (int g = 0; g < 2; g++)
         for (int64_t j = 0; j < n; j++)
@@ -51,12 +51,20 @@ static void cell_forward(const nn_cell_step *s, const real *product)
         s->extra[j] = z[3][j];
 }
 
-static void cell_backward(const nn_cell_step *s, const real *dh)
+static void cell_forward(const nn_cell_step *s, const real *product)
+{
+    if (s->n == LANES) /* known to the compiler */
+        forward_n(s, product, LANES);
+    else
+        forward_n(s, product, s->n);
+}
+
+static inline void backward_n(const nn_cell_step *s, const real *restrict dh, const int64_t n)
 {
     const int64_t H = s->H;
     real *restrict dz = s->dz, *restrict da = s->da, *restrict carry = s->carry;
 #pragma omp simd
-    for (int64_t j = 0; j < s->n; j++) {
+    for (int64_t j = 0; j < n; j++) {
         const real r = s->z[j], keep = s->z[H + j], new = s->z[2 * H + j];
         const real dn = dh[j] * (1 - keep) * (1 - new * new), dk = dh[j] * (s->h[j] - new) * keep * (1 - keep);
         const real dr = dn * s->extra[j] * r * (1 - r);
@@ -66,6 +74,14 @@ static void cell_backward(const nn_cell_step *s, const real *dh)
         dz[2 * H + j] = da[3 * H + j] = dn * r;
         carry[j] = dh[j] * keep;
     }
+}
+
+static void cell_backward(const nn_cell_step *s, const real *dh)
+{
+    if (s->n == LANES)
+        backward_n(s, dh, LANES);
+    else
+        backward_n(s, dh, s->n);
 }
 
 static nn_node *cell_composed(nn_tape *t, nn_node *z, nn_node *weight_hh, nn_node *bias, nn_node *h, nn_node **c)

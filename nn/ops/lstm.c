@@ -21,9 +21,9 @@
 
 enum { LANES = NN_RECURRENT_LANES };
 
-static void cell_forward(const nn_cell_step *s, const real *product)
+static inline void forward_n(const nn_cell_step *s, const real *restrict product, const int64_t n)
 {
-    const int64_t n = s->n, H = s->H;
+    const int64_t H = s->H;
     real c[LANES], h[LANES], z[4][LANES] = { { 0 } };
     for (int g = 0; g < 4; g++)
         for (int64_t j = 0; j < n; j++)
@@ -56,12 +56,20 @@ static void cell_forward(const nn_cell_step *s, const real *product)
         s->extra[j] = c[j];
 }
 
-static void cell_backward(const nn_cell_step *s, const real *dh)
+static void cell_forward(const nn_cell_step *s, const real *product)
+{
+    if (s->n == LANES) /* known to the compiler */
+        forward_n(s, product, LANES);
+    else
+        forward_n(s, product, s->n);
+}
+
+static inline void backward_n(const nn_cell_step *s, const real *restrict dh, const int64_t n)
 {
     const int64_t H = s->H;
     real *restrict dz = s->dz, *restrict da = s->da, *restrict dc = s->c, *restrict carry = s->carry;
 #pragma omp simd
-    for (int64_t j = 0; j < s->n; j++) {
+    for (int64_t j = 0; j < n; j++) {
         const real i = s->z[j], f = s->z[H + j], g = s->z[2 * H + j], o = s->z[3 * H + j], th = nn_fast_tanh(s->extra[j]);
         const real d = dc[j] + dh[j] * o * (1 - th * th);
         const real di = d * g * i * (1 - i), df = d * s->c_before[j] * f * (1 - f), dg = d * i * (1 - g * g);
@@ -73,6 +81,14 @@ static void cell_backward(const nn_cell_step *s, const real *dh)
         dc[j] = d * f;
         carry[j] = 0;
     }
+}
+
+static void cell_backward(const nn_cell_step *s, const real *dh)
+{
+    if (s->n == LANES)
+        backward_n(s, dh, LANES);
+    else
+        backward_n(s, dh, s->n);
 }
 
 static nn_node *cell_composed(nn_tape *t, nn_node *z, nn_node *weight_hh, nn_node *bias, nn_node *h, nn_node **c)
