@@ -22,12 +22,13 @@
 #ifndef BL_NN_RECURRENT_H
 #define BL_NN_RECURRENT_H
 
+#include "nn/kernel/kernel.h"
 #include "nn/ops.h"
 
 enum {
-    NN_RECURRENT_LANES = 16, /* units in a panel                               */
-    NN_RECURRENT_TILE = 6,   /* examples that share one pass over a panel      */
-    NN_RECURRENT_ROWS = 16,  /* most examples that go through time together    */
+    NN_RECURRENT_LANES = 16,             /* units in a panel                          */
+    NN_RECURRENT_TILE = NN_PRODUCT_ROWS, /* examples that share one pass over a panel */
+    NN_RECURRENT_ROWS = 16,              /* most examples that go through time together */
 };
 
 /* One example at one step, as a cell sees it: pointers to the first of n units; gate g stands at z[g * H]. */

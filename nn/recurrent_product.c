@@ -1,43 +1,13 @@
-#pragma GCC optimize("fp-contract=fast") /* one fused multiply-add per term; ISO C mode would round twice */
-
 #include "nn/recurrent_product.h"
 
-#include "base/error.h"
+#include "nn/kernel/kernel.h"
 #include "nn/recurrent.h"
-
-#include <string.h>
 
 enum { LANES = NN_RECURRENT_LANES };
 
-typedef real lanes __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
-
-/* The compiler keeps ROWS x GATES sums in registers: 24 of AVX-512's 32. */
-#define PRODUCT(ROWS, GATES)                                                                                             \
-    static void product_##ROWS##_##GATES(const real *restrict a, int64_t lda, const real *restrict panel, int64_t n_in,   \
-                                         real *restrict y)                                                               \
-    {                                                                                                                    \
-        lanes sum[ROWS][GATES] = { { { 0 } } };                                                                          \
-        for (int64_t k = 0; k < n_in; k++) {                                                                             \
-            const lanes *w = (const lanes *)(panel + k * GATES * LANES);                                                 \
-            _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)                                                       \
-                _Pragma("GCC unroll 8") for (int g = 0; g < GATES; g++)                                                  \
-                    sum[r][g] += a[r * lda + k] * w[g];                                                                  \
-        }                                                                                                                \
-        memcpy(y, sum, sizeof sum);                                                                                      \
-    }
-
-#define PRODUCTS(GATES)                                                                                                  \
-    PRODUCT(1, GATES) PRODUCT(2, GATES) PRODUCT(3, GATES) PRODUCT(4, GATES) PRODUCT(5, GATES) PRODUCT(6, GATES)
-PRODUCTS(3)
-PRODUCTS(4)
-
-typedef void product_function(const real *restrict a, int64_t lda, const real *restrict panel, int64_t n_in, real *restrict y);
-
 void nn_recurrent_product(int n_gates, int64_t rows, const real *a, int64_t lda, const real *panel, int64_t n_in, real *y)
 {
-    static product_function *const of_3[] = { product_1_3, product_2_3, product_3_3, product_4_3, product_5_3, product_6_3 };
-    static product_function *const of_4[] = { product_1_4, product_2_4, product_3_4, product_4_4, product_5_4, product_6_4 };
-    (n_gates == 3 ? of_3 : of_4)[rows - 1](a, lda, panel, n_in, y);
+    nn_kernel_get()->product[n_gates - 3][rows - 1](a, lda, panel, n_in, y);
 }
 
 static int64_t panels_of(int64_t n, int64_t width)

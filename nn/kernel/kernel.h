@@ -48,6 +48,10 @@ typedef struct nn_tile {
 
 typedef void nn_tile_function(const nn_tile *tile);
 
+enum { NN_PRODUCT_ROWS = 6 };
+/* y [rows, n_gates, 16] = a [rows, n_in] panel [n_in, n_gates, 16]. */
+typedef void nn_product_function(const real *a, ptrdiff_t a_row, const real *panel, int64_t n_in, real *y);
+
 typedef struct nn_kernel {
     const char       *name;
     int               rows, vectors, lanes;                 /* of the largest tile */
@@ -55,6 +59,7 @@ typedef struct nn_kernel {
     /* to[j*to_row + i] = from[i*from_row + j] for i < n_rows, j < n_columns; to's rows are filled with zeros up to a
      * multiple of lanes, and must have room for that. */
     void (*transpose)(int64_t n_rows, int64_t n_columns, const real *from, ptrdiff_t from_row, real *to, ptrdiff_t to_row);
+    nn_product_function *product[2][NN_PRODUCT_ROWS];       /* [n_gates - 3][rows - 1]: nn/recurrent_product.h */
 } nn_kernel;
 
 /* The kernel in use. */
