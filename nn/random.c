@@ -25,6 +25,8 @@ nn_node *nn_dropout(nn_tape *t, nn_node *x, double p)
 static int64_t reflect(int64_t i, int64_t n)
 {
     const int64_t period = 2 * (n - 1);
+    if (i >= 0 && i < n)
+        return i;
     if (n == 1)
         return 0;
     i %= period;
@@ -55,5 +57,6 @@ nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n)
         for (int64_t i = 0; i < s.dim[2]; i++)
             index[b * s.dim[2] + i] = reflect(i - shift, s.dim[2]);
     }
-    return nn_gather_time_by(t, x, &(nn_time_index){ index, s.dim[0], s.dim[2], s.dim[2] });
+    const nn_time_run *run = nn_time_runs(t, index, s.dim[0], s.dim[2]);
+    return run ? nn_gather_time_by(t, x, &(nn_time_index){ index, s.dim[0], s.dim[2], s.dim[2], run }) : NULL;
 }

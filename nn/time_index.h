@@ -9,10 +9,16 @@ typedef struct nn_time_index {
     int64_t        rows;     /* 1: the same for all; else one row for each example (dim 0) */
     int64_t        n;        /* samples of the gathered side                               */
     int64_t        n_source; /* samples of the side gathered from                          */
+    const struct nn_time_run *run; /* [rows], on the tape; NULL: none                      */
 } nn_time_index;
+
+/* The longest stretch start <= j < stop with index[j] = j + shift: all but the edges, as a rule, and copied as a whole. */
+typedef struct nn_time_run { int64_t start, stop, shift; } nn_time_run;
 
 /* Copies the positions to the tape; NULL with tape->err set when one lies outside 0 .. n_source - 1. */
 const int64_t *nn_time_index_copy(nn_tape *tape, const char *op, const int64_t *index, int64_t count, int64_t n_source);
+/* The longest run of each row of positions; NULL with tape->err set without memory. */
+const nn_time_run *nn_time_runs(nn_tape *tape, const int64_t *index, int64_t rows, int64_t n);
 nn_node *nn_gather_time_by(nn_tape *tape, nn_node *x, const nn_time_index *by);
 nn_node *nn_scatter_time_by(nn_tape *tape, nn_node *x, const nn_time_index *by);
 

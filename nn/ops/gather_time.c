@@ -27,11 +27,31 @@ const int64_t *nn_time_index_copy(nn_tape *t, const char *op, const int64_t *ind
     return copy;
 }
 
+static nn_time_run longest_run(const int64_t *index, int64_t n)
+{
+    nn_time_run best = { 0, 0, 0 };
+    for (int64_t j = 0, start = 0; j < n; j++) {
+        if (j == start || index[j] != index[j - 1] + 1)
+            start = j;
+        if (j + 1 - start > best.stop - best.start)
+            best = (nn_time_run){ start, j + 1, index[j] - j };
+    }
+    return best;
+}
+
+const nn_time_run *nn_time_runs(nn_tape *t, const int64_t *index, int64_t rows, int64_t n)
+{
+    nn_time_run *run = (nn_time_run *)(void *)nn_scratch(t, rows * (int64_t)(sizeof *run / sizeof(real)));
+    for (int64_t r = 0; run && r < rows && !t->dry; r++)
+        run[r] = longest_run(index + r * n, n);
+    return run;
+}
+
 int nn_time_index_parse(const char *text, void *attr)
 {
     static const int64_t positions[14] = { 0, 4, 4, 1, 2, 2, 0, /* second example */ 3, 3, 0, 1, 4, 2, 3 };
     nn_time_index *by = attr;
-    *by = (nn_time_index){ positions, strcmp(text, "per_example") ? 1 : 2, 7, 5 };
+    *by = (nn_time_index){ positions, strcmp(text, "per_example") ? 1 : 2, 7, 5, NULL };
     return !strcmp(text, "per_example") || !strcmp(text, "shared");
 }
 
@@ -56,10 +76,14 @@ static void forward(nn_tape *tape, nn_node *y)
     (void)tape;
 #pragma omp parallel for schedule(static) if (rows * n > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < rows; r++) {
-        const int64_t *index = by->index + (by->rows > 1 ? r / per_index * n : 0);
+        const int64_t which = by->rows > 1 ? r / per_index : 0, *index = by->index + which * n;
+        const nn_time_run run = by->run ? by->run[which] : (nn_time_run){ 0, 0, 0 };
         const real *from = x + r * by->n_source;
         real *to = y->x + r * n;
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < run.start; j++)
+            to[j] = from[index[j]];
+        memcpy(to + run.start, from + run.start + run.shift, (size_t)(run.stop - run.start) * sizeof *to);
+        for (int64_t j = run.stop; j < n; j++)
             to[j] = from[index[j]];
     }
 }
@@ -94,5 +118,6 @@ nn_node *nn_gather_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n)
         return NULL;
     const int64_t n_source = x->shape.rank ? x->shape.dim[x->shape.rank - 1] : 0;
     const int64_t *copy = nn_time_index_copy(t, "gather_time", index, n, n_source);
-    return copy ? nn_gather_time_by(t, x, &(nn_time_index){ copy, 1, n, n_source }) : NULL;
+    const nn_time_run *run = copy ? nn_time_runs(t, copy, 1, n) : NULL;
+    return run ? nn_gather_time_by(t, x, &(nn_time_index){ copy, 1, n, n_source, run }) : NULL;
 }

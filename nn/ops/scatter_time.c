@@ -1,6 +1,7 @@
 /* nn/ops/scatter_time.c - adds samples up at given positions: y[.., i] = sum over j with index[j] = i of x[.., j].
  *
- * The adjoint of gather_time. Each row is added up by one thread in the order of j.
+ * The adjoint of gather_time. Each row is added up by one thread: the longest run first (nn/time_index.h), then the
+ * rest in the order of j.
  *
  * in       x [.., n]
  * out      [.., n_out]
@@ -32,11 +33,17 @@ static void forward(nn_tape *tape, nn_node *y)
     (void)tape;
 #pragma omp parallel for schedule(static) if (rows * n > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < rows; r++) {
-        const int64_t *index = by->index + (by->rows > 1 ? r / per_index * n : 0);
+        const int64_t which = by->rows > 1 ? r / per_index : 0, *index = by->index + which * n;
+        const nn_time_run run = by->run ? by->run[which] : (nn_time_run){ 0, 0, 0 };
+        const int64_t first = run.start + run.shift, last = run.stop + run.shift;
         const real *from = x + r * n;
         real *to = y->x + r * n_out;
-        memset(to, 0, (size_t)n_out * sizeof *to);
-        for (int64_t j = 0; j < n; j++)
+        memset(to, 0, (size_t)first * sizeof *to);
+        memcpy(to + first, from + run.start, (size_t)(last - first) * sizeof *to);
+        memset(to + last, 0, (size_t)(n_out - last) * sizeof *to);
+        for (int64_t j = 0; j < run.start; j++)
+            to[index[j]] += from[j];
+        for (int64_t j = run.stop; j < n; j++)
             to[index[j]] += from[j];
     }
 }
@@ -71,5 +78,6 @@ nn_node *nn_scatter_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n
         return NULL;
     const int64_t n = x->shape.rank ? x->shape.dim[x->shape.rank - 1] : 0;
     const int64_t *copy = nn_time_index_copy(t, "scatter_time", index, n, n_out);
-    return copy ? nn_scatter_time_by(t, x, &(nn_time_index){ copy, 1, n, n_out }) : NULL;
+    const nn_time_run *run = copy ? nn_time_runs(t, copy, 1, n) : NULL;
+    return run ? nn_scatter_time_by(t, x, &(nn_time_index){ copy, 1, n, n_out, run }) : NULL;
 }
