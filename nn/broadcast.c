@@ -26,32 +26,7 @@ nn_node *nn_unbroadcast(nn_tape *t, nn_node *g, const nn_node *in)
     return nn_same_shape(&g->shape, &in->shape) ? g : nn_sum_to(t, g, in->shape);
 }
 
-nn_loops nn_broadcast_loops(const nn_node *y)
+nn_nest nn_broadcast_nest(const nn_node *y)
 {
-    const nn_shape *a = &y->in[0]->shape, *b = &y->in[1]->shape;
-    nn_loops l = { { 1, 1, 1, 1 }, { 0 }, { 0 } };
-    int64_t stride_a = 1, stride_b = 1;
-    int level = 3;
-    for (int d = 0; d < y->shape.rank; d++) {
-        const int64_t n = from_last(&y->shape, d), da = from_last(a, d), db = from_last(b, d);
-        const int64_t sa = da == 1 ? 0 : stride_a, sb = db == 1 ? 0 : stride_b;
-        stride_a *= da;
-        stride_b *= db;
-        if (n == 1)
-            continue;
-        /* Two neighbouring dimensions are one loop when both inputs walk on in the same step. */
-        if (l.n[level] == 1) {
-            l.n[level] = n;
-            l.a[level] = sa;
-            l.b[level] = sb;
-        } else if (sa == l.a[level] * l.n[level] && sb == l.b[level] * l.n[level]) {
-            l.n[level] *= n;
-        } else {
-            level--;
-            l.n[level] = n;
-            l.a[level] = sa;
-            l.b[level] = sb;
-        }
-    }
-    return l;
+    return nn_nest_of(&y->shape, 2, (const nn_shape *const[]){ &y->in[0]->shape, &y->in[1]->shape });
 }

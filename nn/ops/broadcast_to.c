@@ -1,7 +1,9 @@
 /* nn/ops/broadcast_to.c - a tensor repeated to a larger shape by NumPy's rule. Its gradient is sum_to. */
+#include "nn/nest.h"
 #include "nn/ops.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bl_status shape(nn_node *y, bl_error *err)
 {
@@ -20,26 +22,20 @@ static bl_status shape(nn_node *y, bl_error *err)
 
 static void forward(nn_tape *t, nn_node *y)
 {
-    const nn_shape *x = &y->in[0]->shape;
-    const int rank = y->shape.rank, lead = NN_MAX_RANK - rank;
-    int64_t n[4] = { 1, 1, 1, 1 }, stride[4] = { 0 }, step = 1;
+    const nn_nest l = nn_nest_of(&y->shape, 1, (const nn_shape *const[]){ &y->in[0]->shape });
+    const int64_t rows = l.n[0] * l.n[1] * l.n[2], n = l.n[3];
     (void)t;
-    for (int d = rank - 1; d >= 0; d--) {
-        const int xd = d - (rank - x->rank);
-        n[lead + d] = y->shape.dim[d];
-        if (xd >= 0) {
-            stride[lead + d] = x->dim[xd] == 1 ? 0 : step;
-            step *= x->dim[xd];
-        }
-    }
-    const real *in = y->in[0]->x;
-    const int64_t rows = n[0] * n[1] * n[2];
-#pragma omp parallel for schedule(static) if (rows * n[3] > NN_PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (rows * n > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < rows; r++) {
-        const real *from = in + r / n[2] / n[1] * stride[0] + r / n[2] % n[1] * stride[1] + r % n[2] * stride[2];
-        real *to = y->x + r * n[3];
-        for (int64_t i = 0; i < n[3]; i++)
-            to[i] = from[i * stride[3]];
+        const real *from = y->in[0]->x + nn_nest_at(&l, 0, r);
+        real *to = y->x + r * n;
+        if (l.step[0][3]) {
+            memcpy(to, from, (size_t)n * sizeof *to);
+        } else {
+            const real value = *from;
+            for (int64_t i = 0; i < n; i++)
+                to[i] = value;
+        }
     }
 }
 

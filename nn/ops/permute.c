@@ -1,7 +1,11 @@
 /* nn/ops/permute.c - dimensions in another order: y.dim[i] = x.dim[order[i]]. */
+#include "nn/nest.h"
 #include "nn/ops.h"
 
 #include <stdio.h>
+#include <string.h>
+
+enum { BLOCK = 32 };
 
 typedef struct attr { int order[NN_MAX_RANK]; } attr;
 
@@ -20,27 +24,63 @@ static bl_status shape(nn_node *y, bl_error *err)
     return BL_OK;
 }
 
+/* to[i * to_step + j] = from[i + j * from_step] for i < n <= BLOCK. Both sides are walked in whole cache lines, with a block
+ * between them: rows a power of two apart would drive each other out of the cache. */
+static void transpose(real *restrict to, int64_t to_step, const real *restrict from, int64_t from_step, int64_t n, int64_t m)
+{
+    real block[BLOCK][BLOCK + 1];
+    for (int64_t j0 = 0; j0 < m; j0 += BLOCK) {
+        const int64_t count = m - j0 < BLOCK ? m - j0 : BLOCK;
+        for (int64_t j = 0; j < count; j++)
+            for (int64_t i = 0; i < n; i++)
+                block[j][i] = from[i + (j0 + j) * from_step];
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < count; j++)
+                to[i * to_step + j0 + j] = block[j][i];
+    }
+}
+
 static void forward(nn_tape *t, nn_node *y)
 {
     const nn_shape *x = &y->in[0]->shape;
     const attr *a = y->attr;
-    const int rank = x->rank, lead = NN_MAX_RANK - rank;
-    int64_t n[4] = { 1, 1, 1, 1 }, stride[4] = { 0 }, x_stride[4];
+    int64_t x_stride[NN_MAX_RANK], stride[2][NN_MAX_RANK], step = 1;
     (void)t;
-    for (int d = rank - 1; d >= 0; d--)
-        x_stride[d] = d == rank - 1 ? 1 : x_stride[d + 1] * x->dim[d + 1];
-    for (int d = 0; d < rank; d++) {
-        n[lead + d] = y->shape.dim[d];
-        stride[lead + d] = x_stride[a->order[d]];
+    for (int d = x->rank - 1; d >= 0; d--) {
+        x_stride[d] = step;
+        step *= x->dim[d];
     }
-    const real *in = y->in[0]->x;
-    const int64_t rows = n[0] * n[1] * n[2];
-#pragma omp parallel for schedule(static) if (rows * n[3] > NN_PARALLEL_MIN)
-    for (int64_t r = 0; r < rows; r++) {
-        const real *from = in + r / n[2] / n[1] * stride[0] + r / n[2] % n[1] * stride[1] + r % n[2] * stride[2];
-        real *to = y->x + r * n[3];
-        for (int64_t i = 0; i < n[3]; i++)
-            to[i] = from[i * stride[3]];
+    step = 1;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        stride[0][d] = x_stride[a->order[d]];
+        stride[1][d] = step;
+        step *= y->shape.dim[d];
+    }
+    const nn_nest l = nn_nest_strided(&y->shape, 2, (const int64_t (*)[NN_MAX_RANK])stride);
+    const int64_t *n = l.n, *sx = l.step[0], *sy = l.step[1], count = nn_count(&y->shape);
+    if (count == 0)
+        return;
+    if (sx[3] <= 1) {
+        const int64_t rows = n[0] * n[1] * n[2];
+#pragma omp parallel for schedule(static) if (count > NN_PARALLEL_MIN)
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(y->x + r * n[3], y->in[0]->x + nn_nest_at(&l, 0, r), (size_t)n[3] * sizeof(real));
+        return;
+    }
+    /* The loop over which x is contiguous and the inner one make a matrix to transpose; the other two are outside. */
+    int along = 0, other[2], k = 0;
+    while (sx[along] != 1 || n[along] == 1)
+        along++;
+    for (int d = 0; d < 3; d++)
+        if (d != along)
+            other[k++] = d;
+    const int64_t strips = (n[along] + BLOCK - 1) / BLOCK, tasks = n[other[0]] * n[other[1]] * strips;
+#pragma omp parallel for schedule(static) if (count > NN_PARALLEL_MIN)
+    for (int64_t task = 0; task < tasks; task++) {
+        const int64_t i = task % strips * BLOCK, p = task / strips / n[other[1]], q = task / strips % n[other[1]];
+        transpose(y->x + p * sy[other[0]] + q * sy[other[1]] + i * sy[along], sy[along],
+                  y->in[0]->x + p * sx[other[0]] + q * sx[other[1]] + i, sx[3],
+                  n[along] - i < BLOCK ? n[along] - i : BLOCK, n[3]);
     }
 }
 
@@ -70,7 +110,7 @@ const nn_op nn_op_permute = {
     .backward = backward,
     .unread = NN_READ_ANY,
     .parse = parse,
-    .examples = (const char *const[]){ "[2,3,4]; 0 2 1", "[2,3,4]; 2 0 1", "[2,3,2,3]; 3 1 0 2", "[3,5]; 1 0", NULL },
+    .examples = (const char *const[]){ "[2,3,4]; 0 2 1", "[2,3,4]; 2 0 1", "[2,3,2,3]; 3 1 0 2", "[3,5]; 1 0", "[33,2]; 1 0", "[2,1,33]; 2 1 0", NULL },
 };
 
 nn_node *nn_permute(nn_tape *t, nn_node *x, const int *order)

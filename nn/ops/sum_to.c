@@ -2,7 +2,9 @@
  *
  * All reductions are this op: nn_sum, nn_mean, nn_sum_dims. Sums run in double and in one order per output element; a
  * sum to few elements is cut into pieces of fixed size, so that it can use all threads and still give the same bits.
+ * cost     one pass over x, at the speed of memory
  */
+#include "nn/nest.h"
 #include "nn/ops.h"
 
 #include <stdio.h>
@@ -22,43 +24,22 @@ static bl_status shape(nn_node *y, bl_error *err)
     return BL_OK;
 }
 
-/* Neighbouring dimensions that are both kept or both summed are one: x is [n0, n1, n2, n3] with flags. */
-typedef struct nest { int64_t n[4]; int keep[4]; } nest;
-
-static nest nest_of(const nn_shape *x, const nn_shape *s)
-{
-    nest r = { { 1, 1, 1, 1 }, { 0 } };
-    int level = 3, first = 1;
-    for (int d = 0; d < x->rank; d++) {
-        const int64_t n = x->dim[x->rank - 1 - d];
-        const int keep = d < s->rank && s->dim[s->rank - 1 - d] == n && n != 1;
-        if (n == 1)
-            continue;
-        if (!first && r.keep[level] != keep)
-            level--;
-        first = 0;
-        r.n[level] *= n;
-        r.keep[level] = keep;
-    }
-    return r;
-}
-
-/* Eight running sums: what one thread does for a row does not depend on vector width or thread count. */
+/* Thirty-two running sums: what one thread does for a row does not depend on vector width or thread count. */
 static double sum_row(const real *x, int64_t n)
 {
-    double s[8] = { 0 }, total = 0;
+    double s[32] = { 0 }, total = 0;
     int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++)
+    for (; i + 32 <= n; i += 32)
+        for (int k = 0; k < 32; k++)
             s[k] += (double)x[i + k];
     for (; i < n; i++)
         total += (double)x[i];
-    for (int k = 0; k < 8; k++)
+    for (int k = 0; k < 32; k++)
         total += s[k];
     return total;
 }
 
-enum { PIECE = 1 << 14, MAX_PIECES = 64 };
+enum { PIECE = 1 << 14, MAX_PIECES = 64, TILE = 256 };
 
 static double sum_long(const real *x, int64_t n)
 {
@@ -75,56 +56,105 @@ static double sum_long(const real *x, int64_t n)
     return total;
 }
 
-/* Sums of columns, a strip of them at a time. */
-enum { STRIP = 64 };
+/* x as four loops, each of which is kept or summed. */
+typedef struct sums {
+    int64_t n[4], stride[4];      /* of x                                                     */
+    int64_t kept[3], summed[3];   /* the outer loops: sizes of those kept and of those summed */
+    int64_t outputs, terms;       /* their products                                           */
+    int     inner_kept;
+} sums;
 
-static void add_rows(double sum[STRIP], const real *x, int64_t rows, int64_t stride, int64_t width)
+static sums sums_of(const nn_shape *x, const nn_shape *y)
 {
-    if (width == STRIP)
-        for (int64_t r = 0; r < rows; r++, x += stride)
-            for (int i = 0; i < STRIP; i++)
-                sum[i] += (double)x[i];
-    else
-        for (int64_t r = 0; r < rows; r++, x += stride)
-            for (int64_t i = 0; i < width; i++)
-                sum[i] += (double)x[i];
+    const nn_nest l = nn_nest_of(x, 1, &y);
+    sums s = { .outputs = 1, .terms = 1 };
+    int64_t stride = 1;
+    for (int d = 3; d >= 0; d--) {
+        const int keeps = l.step[0][d] != 0;
+        s.n[d] = l.n[d];
+        s.stride[d] = stride;
+        stride *= l.n[d];
+        if (d == 3) {
+            s.inner_kept = keeps;
+            continue;
+        }
+        s.kept[d] = keeps ? l.n[d] : 1;
+        s.summed[d] = keeps ? 1 : l.n[d];
+        s.outputs *= s.kept[d];
+        s.terms *= s.summed[d];
+    }
+    return s;
+}
+
+/* Offset in x of output o, or of term o. */
+static int64_t offset(const int64_t size[3], const int64_t stride[4], int64_t o)
+{
+    return o / size[2] / size[1] * stride[0] + o / size[2] % size[1] * stride[1] + o % size[2] * stride[2];
+}
+
+/* Columns of one output, terms first .. end - 1, into n doubles. */
+static void sum_columns(const sums *s, const real *x, double *total, int64_t n, int64_t first, int64_t end)
+{
+    for (int64_t i = 0; i < n; i++)
+        total[i] = 0;
+    for (int64_t k = first; k < end; k++) {
+        const real *row = x + offset(s->summed, s->stride, k);
+        for (int64_t i = 0; i < n; i++)
+            total[i] += (double)row[i];
+    }
+}
+
+/* A sum of many rows to few columns is cut into as many pieces, whatever the number of threads. */
+static int64_t column_pieces(const sums *s)
+{
+    return s->inner_kept && s->outputs == 1 && s->n[3] <= TILE && s->terms >= 1024 ? 16 : 1;
+}
+
+static int64_t scratch(const nn_node *y)
+{
+    const sums s = sums_of(&y->in[0]->shape, &y->shape);
+    const int64_t pieces = column_pieces(&s);
+    return pieces > 1 ? pieces * s.n[3] * (int64_t)(sizeof(double) / sizeof(real)) : 0;
 }
 
 static void forward(nn_tape *t, nn_node *y)
 {
-    const nest r = nest_of(&y->in[0]->shape, &y->shape);
+    const sums s = sums_of(&y->in[0]->shape, &y->shape);
     const real *x = y->in[0]->x;
-    const int64_t *n = r.n, all = n[0] * n[1] * n[2] * n[3];
-    const int64_t k0 = r.keep[0] ? n[0] : 1, k1 = r.keep[1] ? n[1] : 1, k2 = r.keep[2] ? n[2] : 1;
-    const int64_t s0 = r.keep[0] ? 1 : n[0], s1 = r.keep[1] ? 1 : n[1], s2 = r.keep[2] ? 1 : n[2];
-    const int64_t outputs = k0 * k1 * k2, strips = r.keep[3] ? (n[3] + STRIP - 1) / STRIP : 1;
+    const int64_t all = nn_count(&y->in[0]->shape), pieces = column_pieces(&s), n = s.n[3];
     (void)t;
-
-    if (!r.keep[3] && outputs == 1) {
+    if (!s.inner_kept && s.outputs == 1 && s.terms == 1) {
         y->x[0] = (real)sum_long(x, all);
-        return;
-    }
-#pragma omp parallel for schedule(static) if (all > NN_PARALLEL_MIN && outputs * strips > 1)
-    for (int64_t task = 0; task < outputs * strips; task++) {
-        const int64_t o = task / strips, start = task % strips * STRIP;
-        const int64_t o2 = o % k2, o1 = o / k2 % k1, o0 = o / k2 / k1;
-        const real *base = x + ((o0 * n[1] + o1) * n[2] + o2) * n[3] + start;
-        const int64_t width = n[3] - start < STRIP ? n[3] - start : STRIP;
-        double total = 0, sum[STRIP] = { 0 };
-        for (int64_t a = 0; a < s0; a++)
-            for (int64_t b = 0; b < s1; b++) {
-                const real *from = base + (a * n[1] + b) * n[2] * n[3];
-                if (r.keep[3])
-                    add_rows(sum, from, s2, n[3], width);
-                else
-                    for (int64_t c = 0; c < s2; c++)
-                        total += sum_row(from + c * n[3], n[3]);
-            }
-        if (!r.keep[3])
+    } else if (!s.inner_kept) {
+#pragma omp parallel for schedule(static) if (all > NN_PARALLEL_MIN && s.outputs > 1)
+        for (int64_t o = 0; o < s.outputs; o++) {
+            const real *base = x + offset(s.kept, s.stride, o);
+            double total = 0;
+            for (int64_t k = 0; k < s.terms; k++)
+                total += sum_row(base + offset(s.summed, s.stride, k), n);
             y->x[o] = (real)total;
-        else
-            for (int64_t i = 0; i < width; i++)
-                y->x[o * n[3] + start + i] = (real)sum[i];
+        }
+    } else if (pieces > 1) {
+        double *part = (double *)(void *)y->scratch;
+#pragma omp parallel for schedule(static)
+        for (int64_t p = 0; p < pieces; p++)
+            sum_columns(&s, x, part + p * n, n, s.terms * p / pieces, s.terms * (p + 1) / pieces);
+        for (int64_t i = 0; i < n; i++) {
+            double total = 0;
+            for (int64_t p = 0; p < pieces; p++)
+                total += part[p * n + i];
+            y->x[i] = (real)total;
+        }
+    } else {
+        const int64_t tiles = (n + TILE - 1) / TILE;
+#pragma omp parallel for schedule(static) if (all > NN_PARALLEL_MIN && s.outputs * tiles > 1)
+        for (int64_t task = 0; task < s.outputs * tiles; task++) {
+            double total[TILE];
+            const int64_t o = task / tiles, at = task % tiles * TILE, count = n - at < TILE ? n - at : TILE;
+            sum_columns(&s, x + offset(s.kept, s.stride, o) + at, total, count, 0, s.terms);
+            for (int64_t i = 0; i < count; i++)
+                y->x[o * n + at + i] = (real)total[i];
+        }
     }
 }
 
@@ -154,6 +184,7 @@ const nn_op nn_op_sum_to = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .scratch = scratch,
     .unread = NN_READ_ANY,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4]; 3 1", "[2,3,4]; 1 3 1", "[2,3,4]; 2 1 4", "[5,2]; ", "[2,3,2,3]; 2 1 2 1",
