@@ -13,6 +13,13 @@ nn_node *nn_add(nn_tape *t, nn_node *a, nn_node *b);
 nn_node *nn_sub(nn_tape *t, nn_node *a, nn_node *b);
 nn_node *nn_mul(nn_tape *t, nn_node *a, nn_node *b);
 nn_node *nn_div(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_power(nn_tape *t, nn_node *a, nn_node *b);                    /* a^b                        */
+nn_node *nn_maximum(nn_tape *t, nn_node *a, nn_node *b);                  /* NaN if either is; equal inputs share the gradient */
+nn_node *nn_minimum(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_greater(nn_tape *t, nn_node *a, nn_node *b);                  /* 1 where a > b, else 0; no gradient, as the next two */
+nn_node *nn_greater_equal(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_equal(nn_tape *t, nn_node *a, nn_node *b);
+nn_node *nn_where(nn_tape *t, nn_node *condition, nn_node *a, nn_node *b); /* a where condition is not 0 */
 
 /* ---- elementwise, one input ---- */
 nn_node *nn_affine(nn_tape *t, nn_node *x, double scale, double shift);   /* scale x + shift            */
@@ -75,6 +82,13 @@ nn_node *nn_sum(nn_tape *t, nn_node *x);                                  /* to 
 nn_node *nn_mean(nn_tape *t, nn_node *x);
 nn_node *nn_sum_dims(nn_tape *t, nn_node *x, unsigned dims_mask);         /* bit d set: dim d becomes 1 */
 nn_node *nn_mean_dims(nn_tape *t, nn_node *x, unsigned dims_mask);
+nn_node *nn_var_dims(nn_tape *t, nn_node *x, unsigned dims_mask, int unbiased);
+nn_node *nn_std_dims(nn_tape *t, nn_node *x, unsigned dims_mask, int unbiased);
+nn_node *nn_norm_dims(nn_tape *t, nn_node *x, unsigned dims_mask);        /* root of the sum of squares; gradient 0 at 0 */
+nn_node *nn_max_dims(nn_tape *t, nn_node *x, unsigned dims_mask);         /* gradient shared by equal values */
+nn_node *nn_min_dims(nn_tape *t, nn_node *x, unsigned dims_mask);
+nn_node *nn_argmax(nn_tape *t, nn_node *x, int dim);                      /* no gradient                */
+nn_node *nn_cumsum(nn_tape *t, nn_node *x, int dim);
 
 /* ---- products ---- */
 /* op(a) op(b), op transposes the last two dims when asked; leading dims equal, or b of rank 2. */
@@ -122,6 +136,8 @@ nn_node *nn_softmax(nn_tape *t, nn_node *x);      /* over the last dim */
 nn_node *nn_log_softmax(nn_tape *t, nn_node *x);
 nn_node *nn_logsumexp(nn_tape *t, nn_node *x, int dim);                   /* dim becomes 1              */
 nn_node *nn_log1mexp(nn_tape *t, nn_node *x);                             /* log(1 - exp(-x)), x > 0    */
+nn_node *nn_softmax_dim(nn_tape *t, nn_node *x, int dim);     /* negative: from the end */
+nn_node *nn_log_softmax_dim(nn_tape *t, nn_node *x, int dim);
 nn_node *nn_dropout(nn_tape *t, nn_node *x, double p);   /* when tape->training; uses tape->rng */
 /* Shift by -n..n samples, edges reflected; one shift per example. Source: Donahue et al., WaveGAN, 2019. */
 nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n);

@@ -1,40 +1,133 @@
-/* nn/ops/log_softmax.c - y = x - m - log(sum of exp(x - m)) over the last dimension, m its maximum.
+/* nn/ops/log_softmax.c - y = x - m - log(sum of exp(x - m)) over one dimension, m its maximum.
  *
- *     dx = dy - exp(y) sum(dy)
+ *     dx = dy - exp(y) sum(dy), fused as log_softmax_grad(dy, y)
  */
 #include "nn/fastmath.h"
-#include "nn/ops.h"
+#include "nn/softmax.h"
 
-static bl_status shape(nn_node *y, bl_error *err)
+enum { LANES = 16 };
+
+static void line(const real *restrict x, real *restrict out, int64_t n)
 {
-    y->shape = y->in[0]->shape;
-    return y->shape.rank ? BL_OK : bl_fail(err, BL_ESHAPE, "log_softmax: a scalar has no last dimension");
+    real top[LANES], best = x[0];
+    double sum[LANES] = { 0 }, total = 0;
+    const int64_t whole = n / LANES * LANES;
+    for (int k = 0; k < LANES; k++)
+        top[k] = x[0];
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            top[k] = x[i + k] > top[k] ? x[i + k] : top[k];
+    for (int64_t i = whole; i < n; i++)
+        best = x[i] > best ? x[i] : best;
+    for (int k = 0; k < LANES; k++)
+        best = top[k] > best ? top[k] : best;
+    for (int64_t i = 0; i < whole; i += LANES)
+#pragma omp simd
+        for (int k = 0; k < LANES; k++)
+            sum[k] += (double)nn_fast_exp(x[i + k] - best);
+    for (int64_t i = whole; i < n; i++)
+        total += (double)nn_fast_exp(x[i] - best);
+    for (int k = 0; k < LANES; k++)
+        total += sum[k];
+    const real shift = best + (real)log(total);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] - shift;
+}
+
+static void lines(const real *restrict x, real *restrict out, const nn_softmax_task *k)
+{
+    real top[NN_SOFTMAX_TILE];
+    double sum[NN_SOFTMAX_TILE] = { 0 };
+    for (int64_t i = 0; i < k->lines; i++)
+        top[i] = x[i];
+    for (int64_t c = 1; c < k->n; c++)
+        for (int64_t i = 0; i < k->lines; i++)
+            top[i] = x[c * k->step + i] > top[i] ? x[c * k->step + i] : top[i];
+    for (int64_t c = 0; c < k->n; c++)
+#pragma omp simd
+        for (int64_t i = 0; i < k->lines; i++)
+            sum[i] += (double)nn_fast_exp(x[c * k->step + i] - top[i]);
+    for (int64_t i = 0; i < k->lines; i++)
+        top[i] += (real)log(sum[i]);
+    for (int64_t c = 0; c < k->n; c++)
+        for (int64_t i = 0; i < k->lines; i++)
+            out[c * k->step + i] = x[c * k->step + i] - top[i];
 }
 
 static void forward(nn_tape *tape, nn_node *y)
 {
-    const int64_t width = y->shape.dim[y->shape.rank - 1], rows = width ? nn_count(&y->shape) / width : 0;
+    const int64_t tasks = nn_softmax_tasks(y);
     (void)tape;
-#pragma omp parallel for schedule(static) if (rows * width > NN_PARALLEL_MIN)
-    for (int64_t r = 0; r < rows; r++) {
-        const real *x = y->in[0]->x + r * width;
-        real *out = y->x + r * width;
-        real top = x[0];
-        double sum = 0;
-        for (int64_t c = 1; c < width; c++)
-            top = x[c] > top ? x[c] : top;
-        for (int64_t c = 0; c < width; c++)
-            sum += (double)nn_fast_exp(x[c] - top);
-        const real shift = top + (real)log(sum);
-        for (int64_t c = 0; c < width; c++)
-            out[c] = x[c] - shift;
+#pragma omp parallel for schedule(static) if (nn_count(&y->shape) > NN_PARALLEL_MIN)
+    for (int64_t task = 0; task < tasks; task++) {
+        const nn_softmax_task k = nn_softmax_task_of(y, task);
+        if (k.step == 1)
+            line(y->in[0]->x + k.offset, y->x + k.offset, k.n);
+        else
+            lines(y->in[0]->x + k.offset, y->x + k.offset, &k);
     }
 }
 
+static void grad_forward(nn_tape *tape, nn_node *y)
+{
+    const int64_t tasks = nn_softmax_tasks(y);
+    (void)tape;
+#pragma omp parallel for schedule(static) if (nn_count(&y->shape) > NN_PARALLEL_MIN)
+    for (int64_t task = 0; task < tasks; task++) {
+        const nn_softmax_task k = nn_softmax_task_of(y, task);
+        const real *g = y->in[0]->x + k.offset, *p = y->in[1]->x + k.offset;
+        real *out = y->x + k.offset;
+        double sum[NN_SOFTMAX_TILE] = { 0 };
+        if (k.step == 1) {
+            double part[LANES] = { 0 };
+            for (int64_t i = 0; i < k.n / LANES * LANES; i += LANES)
+                for (int j = 0; j < LANES; j++)
+                    part[j] += (double)g[i + j];
+            for (int64_t i = k.n / LANES * LANES; i < k.n; i++)
+                sum[0] += (double)g[i];
+            for (int j = 0; j < LANES; j++)
+                sum[0] += part[j];
+#pragma omp simd
+            for (int64_t i = 0; i < k.n; i++)
+                out[i] = g[i] - nn_fast_exp(p[i]) * (real)sum[0];
+            continue;
+        }
+        for (int64_t c = 0; c < k.n; c++)
+            for (int64_t i = 0; i < k.lines; i++)
+                sum[i] += (double)g[c * k.step + i];
+        for (int64_t c = 0; c < k.n; c++)
+#pragma omp simd
+            for (int64_t i = 0; i < k.lines; i++)
+                out[c * k.step + i] = g[c * k.step + i] - nn_fast_exp(p[c * k.step + i]) * (real)sum[i];
+    }
+}
+
+/* With v the incoming gradient:  d(dy) = v - sum(v exp y),  d(y) = -v exp(y) sum(dy). */
+static void grad_backward(nn_tape *t, nn_node *y, nn_node *v, nn_node **din)
+{
+    nn_node *g = y->in[0], *p = y->in[1], *weighted = nn_mul(t, v, nn_exp(t, p));
+    const unsigned mask = nn_softmax_mask(y);
+    if (nn_wants_grad(t, g))
+        din[0] = nn_sub(t, v, nn_sum_dims(t, weighted, mask));
+    if (nn_wants_grad(t, p))
+        din[1] = nn_mul(t, weighted, nn_affine(t, nn_sum_dims(t, g, mask), -1, 0));
+}
+
+static const nn_op grad_op = {
+    .name = "log_softmax_grad",
+    .summary = "dy - exp(y) sum(dy)",
+    .min_in = 2,
+    .max_in = 2,
+    .attr_size = sizeof(nn_softmax_attr),
+    .shape = nn_softmax_shape,
+    .forward = grad_forward,
+    .backward = grad_backward,
+    .unread = NN_READ_OUT,
+};
+
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {
-    const unsigned last = 1u << (y->shape.rank - 1);
-    din[0] = nn_sub(t, dy, nn_mul(t, nn_exp(t, y), nn_sum_dims(t, dy, last)));
+    din[0] = nn_apply(t, &grad_op, y->attr, 2, (nn_node *const[]){ dy, y });
 }
 
 const nn_op nn_op_log_softmax = {
@@ -42,14 +135,21 @@ const nn_op nn_op_log_softmax = {
     .summary = "logarithm of softmax, without its underflow",
     .min_in = 1,
     .max_in = 1,
-    .shape = shape,
+    .attr_size = sizeof(nn_softmax_attr),
+    .shape = nn_softmax_shape,
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_IN(0),
-    .examples = (const char *const[]){ "[3,4]:-2..2", "[2,3,5]", "[2,1]", NULL },
+    .parse = nn_softmax_parse,
+    .examples = (const char *const[]){ "[3,4]:-2..2; -1", "[2,3,5]; 1", "[2,1]; 1", "[3,2]; 0", "[1,37]; 1", NULL },
 };
+
+nn_node *nn_log_softmax_dim(nn_tape *t, nn_node *x, int dim)
+{
+    return nn_apply(t, &nn_op_log_softmax, &(nn_softmax_attr){ dim }, 1, &x);
+}
 
 nn_node *nn_log_softmax(nn_tape *t, nn_node *x)
 {
-    return nn_apply(t, &nn_op_log_softmax, NULL, 1, &x);
+    return nn_log_softmax_dim(t, x, -1);
 }
