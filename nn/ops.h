@@ -99,7 +99,7 @@ nn_node *nn_linear(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias);
 /* ---- convolutions: options with 0 for stride, dilation, groups mean 1 ---- */
 typedef struct nn_conv1d_opt {
     int     stride, dilation, groups, pad_left, pad_right;
-    int64_t length; /* conv_transpose1d: T of the output (0: smallest); conv1d_weight_grad: kernel size */
+    int64_t length; /* T of the output (0: as the pads say); conv1d_weight_grad: kernel size */
 } nn_conv1d_opt;
 /* y[b,o,t] = bias[o] + sum_ik weight[o,i,k] x[b, i + I group(o), t stride + k dilation - pad_left]. */
 nn_node *nn_conv1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv1d_opt opt);
@@ -107,6 +107,15 @@ nn_node *nn_conv1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_co
 nn_node *nn_conv_transpose1d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv1d_opt opt);
 /* Its adjoint in weight: x [B, I, T], dy [B, O, T_out] -> [O, I/groups, K]. */
 nn_node *nn_conv1d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv1d_opt opt);
+
+/* The same over two dimensions: x [B, I, H, W], weight [O, I/groups, kernel_h, kernel_w]. */
+typedef struct nn_conv2d_opt {
+    int     stride_h, stride_w, dilation_h, dilation_w, groups, pad_top, pad_bottom, pad_left, pad_right;
+    int64_t height, width; /* of the output (0: as the pads say); conv2d_weight_grad: of the kernel */
+} nn_conv2d_opt;
+nn_node *nn_conv2d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv2d_opt opt);
+nn_node *nn_conv_transpose2d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv2d_opt opt);
+nn_node *nn_conv2d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv2d_opt opt);
 
 /* ---- sequences ---- */
 /* One layer, in D = 1 or 2 directions (the second half of weights and outputs runs from the end). x [B, T, I],
