@@ -1,5 +1,5 @@
 /* Moving averages: one loop over the parameter block, parameter by parameter. */
-#include "nn/ema.h"
+#include "nn/plan.h"
 
 #include "nn/op.h"
 
@@ -41,6 +41,11 @@ void nn_ema_free(nn_ema *e)
         return;
     free(e->average);
     free(e);
+}
+
+size_t nn_ema_bytes(const nn_ema *e)
+{
+    return e ? (size_t)e->params->n_elements * sizeof *e->average : 0;
 }
 
 void nn_ema_update(nn_ema *e)

@@ -53,9 +53,12 @@ nn_node *nn_apply(nn_tape *tape, const nn_op *op, const void *attr, int n_in, nn
  * penalty asks for d score / d x only, and no weight gradient should be computed for it.) */
 int nn_wants_grad(const nn_tape *tape, const nn_node *in);
 
-/* Scratch on the tape until the reset (or given back with nn_scratch_release, last in first out not needed). */
+/* Scratch on the tape until the reset (or given back with nn_scratch_release, last in first out not needed); for what lives
+ * longer than one forward, whose own is `scratch` above. On a dry tape it is counted and must not be looked at. */
 real *nn_scratch(nn_tape *tape, int64_t n);
 void  nn_scratch_release(nn_tape *tape, real *p);
+/* Plain memory until the reset, on a dry tape, too: lists of nodes and the like. */
+void *nn_tape_alloc(nn_tape *tape, size_t n_bytes);
 
 /* Parallel loops pay off above this many elements. */
 enum { NN_PARALLEL_MIN = 16384 };

@@ -3,7 +3,7 @@
  * gradients, then each chunk reads and writes its values, gradients (zeroed) and moments once; both run at the speed of
  * memory, which the Makefile helps by -fno-math-errno for this file (a square root that may set errno is no vector code).
  */
-#include "nn/optimizer.h"
+#include "nn/plan.h"
 
 #include "nn/op.h"
 
@@ -192,6 +192,14 @@ void nn_optimizer_free(nn_optimizer *o)
     free(o->partial);
     free(o->prefix);
     free(o);
+}
+
+size_t nn_optimizer_bytes(const nn_optimizer *o)
+{
+    size_t n = 0;
+    for (int i = 0; o && i < STATES; i++)
+        n += o->state[i] ? (size_t)o->n * sizeof(real) : 0;
+    return n;
 }
 
 void nn_optimizer_set_lr(nn_optimizer *o, double lr)

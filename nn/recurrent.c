@@ -493,7 +493,7 @@ static nn_node *mask_of(nn_tape *t, const call *s, int64_t step)
 static nn_node *composed_direction(const nn_cell *cell, nn_tape *t, const call *s, nn_node *const *leaf, nn_node *z, int64_t d)
 {
     const int64_t B = s->B, H = s->H, GH = s->G * H;
-    nn_node **out = (nn_node **)(void *)nn_scratch(t, (s->T + 2) * (int64_t)(sizeof *out / sizeof(real)) + 2);
+    nn_node **out = nn_tape_alloc(t, (size_t)(s->T + 2) * sizeof *out);
     nn_node *weight = nn_slice(t, leaf[2], 0, d * GH, (d + 1) * GH), *bias = nn_slice(t, leaf[3], 0, d * 4 * H, (d + 1) * 4 * H);
     nn_node *state[2] = { NULL, NULL };
     const nn_shape one = { 3, { B, 1, H } }, flat = { 2, { B, H } };

@@ -42,29 +42,36 @@ static void node_release(nn_tape *t, nn_node *n)
     }
 }
 
-/* Scratch has its block's address in front of the data: 64 bytes keep the alignment. A dry tape has no data to write it to
- * and gives those 64 bytes from the nodes' memory. */
+/* Scratch has its block's address in front of the data: 64 bytes keep the alignment. A dry tape has no data to write it to:
+ * there the block itself stands for it. */
 enum { IN_FRONT = 64 / sizeof(real) };
 
 real *nn_scratch(nn_tape *t, int64_t n)
 {
     bl_block *b = buffer_new(t, n + IN_FRONT);
-    real *data = !b ? NULL : t->dry ? bl_arena_alloc(&t->memory->nodes, 2 * IN_FRONT * sizeof *data) : b->data;
-    if (!data) {
-        bl_fail(&t->err, BL_ENOMEM, "no memory for a node");
-        return NULL;
-    }
+    if (!b || t->dry)
+        return (real *)(void *)b;
+    real *data = b->data;
     memcpy(data, &b, sizeof b);
     return data + IN_FRONT;
 }
 
 void nn_scratch_release(nn_tape *t, real *p)
 {
-    bl_block *b;
+    bl_block *b = (bl_block *)(void *)p;
     if (!p)
         return;
-    memcpy(&b, p - IN_FRONT, sizeof b);
+    if (!t->dry)
+        memcpy(&b, p - IN_FRONT, sizeof b);
     bl_heap_release(&t->memory->values, b);
+}
+
+void *nn_tape_alloc(nn_tape *t, size_t n_bytes)
+{
+    void *p = t->err.code ? NULL : bl_arena_alloc(&t->memory->nodes, n_bytes);
+    if (!p)
+        bl_fail(&t->err, BL_ENOMEM, "no memory on the tape");
+    return p;
 }
 
 /* ---- the tape ---- */
@@ -364,14 +371,16 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
             return NULL;
         y->x = y->buffer->data;
         const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
-        if (n_scratch > 0)
-            y->scratch = nn_scratch(t, n_scratch);
+        bl_block *scratch = n_scratch > 0 ? buffer_new(t, n_scratch) : NULL;
+        if (scratch)
+            y->scratch = scratch->data;
         const double start = t->profile ? bl_seconds() : 0;
         if (!t->err.code && !t->dry)
             op->forward(t, y);
         if (t->profile)
             nn_profile_add(t, y, bl_seconds() - start);
-        nn_scratch_release(t, y->scratch);
+        if (scratch)
+            bl_heap_release(&t->memory->values, scratch);
         y->scratch = NULL;
         if (t->err.code)
             return NULL;
