@@ -12,6 +12,7 @@ enum { LANES = NN_RECURRENT_LANES, TILE = NN_RECURRENT_TILE, ROWS = NN_RECURRENT
 typedef struct call {
     int64_t     B, T, I, H, D;
     int         G, S, with_final;
+    int         has_lengths, has_state; /* a dry tape has both without values */
     const real *x, *weight_ih, *weight_hh, *bias, *lengths, *state;
 } call;
 
@@ -21,6 +22,7 @@ static call call_of(const nn_cell *cell, nn_node *const *in, int n_in, const nn_
     return (call){ .B = in[0]->shape.dim[0], .T = in[0]->shape.dim[1], .I = in[0]->shape.dim[2], .H = H,
                    .D = in[2]->shape.dim[0] / (cell->n_gates * H), .G = cell->n_gates, .S = cell->n_states,
                    .with_final = a->with_final, .x = in[0]->x, .weight_ih = in[1]->x, .weight_hh = in[2]->x, .bias = in[3]->x,
+                   .has_lengths = n_in > 4, .has_state = n_in > 5,
                    .lengths = n_in > 4 ? in[4]->x : NULL, .state = n_in > 5 ? in[5]->x : NULL };
 }
 
@@ -333,7 +335,7 @@ static void weight_gradients(const call *s, const real *da, const real *h_before
 static int64_t grad_count(const call *s)
 {
     return s->B * s->T * s->I + s->D * s->G * s->H * (s->I + s->H) + s->D * 4 * s->H
-         + (s->state ? s->B * s->S * s->D * s->H : 0);
+         + (s->has_state ? s->B * s->S * s->D * s->H : 0);
 }
 
 /* ---- the ops ---- */
@@ -484,7 +486,7 @@ static nn_node *join(nn_tape *t, int64_t n, nn_node **list)
 static nn_node *mask_of(nn_tape *t, const call *s, int64_t step)
 {
     nn_node *mask = nn_full(t, (nn_shape){ 2, { s->B, 1 } }, 0);
-    for (int64_t b = 0; mask && b < s->B; b++)
+    for (int64_t b = 0; mask && b < s->B && !t->dry; b++)
         mask->x[b] = step < length_of(s, b);
     return mask;
 }
@@ -498,14 +500,14 @@ static nn_node *composed_direction(const nn_cell *cell, nn_tape *t, const call *
     nn_node *state[2] = { NULL, NULL };
     const nn_shape one = { 3, { B, 1, H } }, flat = { 2, { B, H } };
     for (int i = 0; i < s->S; i++)
-        state[i] = s->state ? nn_reshape(t, nn_slice(t, nn_slice(t, leaf[5], 1, i, i + 1), 2, d * H, (d + 1) * H), flat)
+        state[i] = s->has_state ? nn_reshape(t, nn_slice(t, nn_slice(t, leaf[5], 1, i, i + 1), 2, d * H, (d + 1) * H), flat)
                             : nn_full(t, flat, 0);
     for (int64_t k = 0; k < s->T && !t->err.code; k++) {
         const int64_t step = d ? s->T - 1 - k : k;
         nn_node *now = nn_slice(t, nn_slice(t, z, 1, step, step + 1), 2, d * GH, (d + 1) * GH), *old[2] = { state[0], state[1] };
         state[0] = cell->composed(t, nn_reshape(t, now, (nn_shape){ 2, { B, GH } }), weight, bias, state[0], &state[1]);
         nn_node *y = state[0];
-        if (s->lengths) {
+        if (s->has_lengths) {
             nn_node *mask = mask_of(t, s, step);
             y = nn_mul(t, y, mask);
             for (int i = 0; i < s->S; i++)

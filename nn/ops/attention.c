@@ -61,7 +61,7 @@ static bl_status check(nn_node *const *in, int n_in, const attr *a, bl_error *er
     if (n_in > LENGTHS && (in[LENGTHS]->shape.rank != 1 || in[LENGTHS]->shape.dim[0] != q->dim[0]))
         return bl_fail(err, BL_ESHAPE, "attention: lengths %s, expected one for each of %lld examples",
                        nn_shape_str(&in[LENGTHS]->shape, sq), (long long)q->dim[0]);
-    for (int64_t b = 0; n_in > LENGTHS && b < q->dim[0]; b++)
+    for (int64_t b = 0; n_in > LENGTHS && in[LENGTHS]->x && b < q->dim[0]; b++) /* a dry tape has no values */
         if (!(in[LENGTHS]->x[b] >= 0 && in[LENGTHS]->x[b] <= (real)k->dim[2]))
             return bl_fail(err, BL_EARG, "attention: the length %g of example %lld lies outside 0 .. %lld",
                            (double)in[LENGTHS]->x[b], (long long)b, (long long)k->dim[2]);
@@ -132,7 +132,7 @@ static void masks(nn_tape *t, const nn_attention_size *s, nn_node **added, nn_no
     const nn_shape shape = { 4, { s->B, s->H, s->Tq, s->Tk } };
     *added = nn_full(t, shape, 0);
     *factor = nn_full(t, shape, 1);
-    for (int64_t row = 0; row < s->B * s->H * s->Tq && !t->err.code; row++) {
+    for (int64_t row = 0; row < s->B * s->H * s->Tq && !t->err.code && !t->dry; row++) {
         const int64_t i = row % s->Tq, head = row / s->Tq, length = nn_attention_length(s, head / s->H);
         const uint32_t key = nn_attention_row_key(s, head, i);
         for (int64_t j = 0; j < s->Tk; j++) {
@@ -148,7 +148,7 @@ static nn_node *by_distance(nn_tape *t, const nn_attention_size *s, nn_node *pro
 {
     const int64_t rows = s->B * s->H * s->Tq, n = rows * s->Tk;
     int64_t *index = (int64_t *)(void *)nn_scratch(t, n * (int64_t)(sizeof *index / sizeof(real)) + 2);
-    for (int64_t row = 0; row < rows && index; row++)
+    for (int64_t row = 0; row < rows && index && !t->dry; row++)
         for (int64_t j = 0; j < s->Tk; j++)
             index[row * s->Tk + j] = row * s->n_rows + nn_attention_row(s, row % s->Tq, j);
     nn_node *flat = nn_reshape(t, products, (nn_shape){ 1, { -1 } });
@@ -162,7 +162,7 @@ static nn_node *composed(nn_tape *t, const nn_attention_size *s, nn_node *const 
     nn_node *k = nn_reshape(t, in[K], (nn_shape){ 4, { s->B, s->H, s->D, s->Tk } });
     nn_node *v = nn_reshape(t, in[V], (nn_shape){ 4, { s->B, s->H, s->V, s->Tk } });
     nn_node *score = nn_matmul(t, q, k, 1, 0);
-    if (s->table) {
+    if (s->n_rows) {
         nn_node *table = nn_reshape(t, in[RELATIVE], (nn_shape){ 4, { 1, s->H, s->n_rows, s->D } });
         table = nn_broadcast_to(t, table, (nn_shape){ 4, { s->B, s->H, s->n_rows, s->D } });
         score = nn_add(t, score, by_distance(t, s, nn_matmul(t, q, table, 1, 1)));

@@ -15,7 +15,7 @@ const int64_t *nn_time_index_copy(nn_tape *t, const char *op, const int64_t *ind
 {
     if (t->err.code)
         return NULL;
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count && !t->dry; i++)
         if (index[i] < 0 || index[i] >= n_source) {
             bl_fail(&t->err, BL_EARG, "%s: position %lld lies outside 0..%lld", op, (long long)index[i],
                     (long long)n_source - 1);

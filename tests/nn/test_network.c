@@ -334,7 +334,7 @@ static double run_once(setup *s, int with_backward)
     for (int d = 0; d < want.rank; d++)
         assert_true(want.dim[d] < 0 || want.dim[d] == y->shape.dim[d + 1]);
     nn_node *loss = nn_sum(t, nn_mul(t, y, nn_randn(t, y->shape)));
-    const double value = (double)loss->x[0];
+    const double value = nn_scalar(loss);
     if (with_backward) {
         nn_params_zero_grad(s->params);
         nn_backward(t, loss);
@@ -359,7 +359,13 @@ static void every_layer_passes_a_gradient_check(void **state)
         snprintf(text, sizeof text, "[n]\ninput.x = %s\n%sa = %s\n", every_layer[i][1],
                  strstr(every_layer[i][0], ",c") ? "input.c = 3\n" : "", every_layer[i][0]);
         setup s = build_ok(text);
+        nn_tape_dry(s.tape, 1);
         run_once(&s, 1);
+        const size_t plan = nn_tape_peak_bytes(s.tape);
+        nn_tape_dry(s.tape, 0);
+        run_once(&s, 1);
+        if (plan > nn_tape_peak_bytes(s.tape))
+            fail_msg("%s: %zu bytes planned, %zu used", every_layer[i][0], plan, nn_tape_peak_bytes(s.tape));
 #ifdef BL_F64
         /* along one random direction of all parameters */
         nn_params *p = s.params;
