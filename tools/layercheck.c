@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "nn/network.h"
+#include "nn/plan.h"
 #include "nn/profile.h"
 
 #include <math.h>
@@ -136,6 +137,23 @@ static double fastest(nn_network *net, nn_params *p, nn_tape *t, int mode)
     return best;
 }
 
+/* Says what training will take, with Adam's two moments. */
+static void print_plan(nn_network *net, const nn_params *p, nn_tape *t)
+{
+    nn_node *in[16];
+    char text[120];
+    nn_tape_dry(t, 1);
+    t->training = 1;
+    make_inputs(net, t, in);
+    nn_node *loss = loss_of(net, t, in, 0);
+    if (loss)
+        nn_backward(t, loss);
+    nn_plan plan = { .weights = nn_params_bytes(p), .moments = nn_params_bytes(p), .step = nn_tape_peak_bytes(t) };
+    if (!t->err.code)
+        printf("%s\n", nn_plan_str(&plan, text));
+    nn_tape_dry(t, 0);
+}
+
 static int check_network(const bl_config *config, const char *section, bl_error *err)
 {
     int failed = 0;
@@ -155,6 +173,8 @@ static int check_network(const bl_config *config, const char *section, bl_error 
         nn_tape *t = nn_tape_new(err);
         if (!t)
             break;
+        if (mode)
+            print_plan(net, p, t);
         const double seconds = fastest(net, p, t, mode);
         const double peak_mb = (double)nn_tape_peak_bytes(t) * 1e-6;
         if (!t->err.code)
