@@ -134,13 +134,15 @@ static const char wavegan[] =
     "flat = flatten\n"
     "score = linear out_features=1\n";
 
-static bl_status gan_new(bench_model *m, const bench_case *c, bl_error *err)
+/* For generation the generator alone. */
+static bl_status gan_new(bench_model *m, const bench_case *c, int with_critic, bl_error *err)
 {
     char text[4096];
     const int d = c->size;
     snprintf(text, sizeof text, wavegan, 256 * d, 16 * d, 8 * d, 4 * d, 2 * d, d, d, 2 * d, 4 * d, 8 * d, 16 * d);
     if (parse(m, text, c, err) != BL_OK || !(m->net = nn_network_build(m->config, "generator", m->params, err)) ||
-        !(m->critic = nn_network_build(m->config, "critic", m->params, err)) || finish(m, err) != BL_OK)
+        (with_critic && !(m->critic = nn_network_build(m->config, "critic", m->params, err))) || finish(m, err) != BL_OK ||
+        !with_critic)
         return err->code;
     m->optimizer = adam(m, "generator/", 1e-4, 0.5, 0.9, err);
     m->critic_optimizer = adam(m, "critic/", 1e-4, 0.5, 0.9, err);
@@ -201,7 +203,7 @@ static double gan_iteration(void *state)
 static bl_status run_gan(const bench_case *c, bl_error *err)
 {
     bench_model m = { 0 };
-    if (gan_new(&m, c, err) == BL_OK)
+    if (gan_new(&m, c, 1, err) == BL_OK)
         bench_measure(m.tape, gan_iteration, &m);
     return end(&m, err);
 }
@@ -218,7 +220,7 @@ static double gan_generate(void *state)
 static bl_status run_generator(const bench_case *c, bl_error *err)
 {
     bench_model m = { 0 };
-    if (gan_new(&m, c, err) == BL_OK) {
+    if (gan_new(&m, c, 0, err) == BL_OK) {
         nn_tape_record(m.tape, 0);
         m.tape->training = 0;
         bench_measure(m.tape, gan_generate, &m);
