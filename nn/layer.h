@@ -50,6 +50,7 @@ struct nn_layer_type {
     const nn_layer_option *options;       /* ends with name NULL */
     bl_status (*build)(nn_layer *layer, bl_error *err);
     nn_node  *(*forward)(nn_layer *layer, nn_tape *tape, nn_node *const *in);
+    int                    takes_once;    /* forward hands in[0] to one op and looks at it no more: that op may write over it */
 };
 
 extern const nn_layer_type *const nn_layer_types[];

@@ -11,6 +11,18 @@ static int input_fits(const nn_shape *want, const nn_node *x)
     return 1;
 }
 
+/* Nobody reads the value of `source` after item i: not the caller, who has what was there before, and no other item. */
+static int is_last_use(const nn_network *net, const nn_node *before, const nn_network_item *source, int i)
+{
+    const nn_node *v = source->value;
+    if (source->last_use > i || !v || (before && v->index <= before->index))
+        return 0;
+    for (int m = 0; m < i; m++) /* a layer may hand its input on as it is */
+        if (&net->items[m] != source && net->items[m].value == v)
+            return 0;
+    return 1;
+}
+
 /* Gives back what neither a later layer nor a gradient needs: what layer i made on its way, and the values that it was the
  * last to read. What was there before the run is the caller's. */
 static void release_dead(nn_network *net, nn_tape *t, const nn_node *before, nn_node *mark, int i)
@@ -53,6 +65,8 @@ nn_node *nn_network_run(nn_network *net, nn_tape *t, nn_node *const *inputs, nn_
         }
         for (int k = 0; k < it->n_in; k++)
             in[k] = net->items[it->in[k]].value;
+        if (it->layer->type->takes_once && is_last_use(net, before, &net->items[it->in[0]], i))
+            nn_last_use(in[0]);
         it->value = it->layer->type->forward(it->layer, t, in);
         if (t->err.code)
             bl_error_prefix(&t->err, "%s (%s)", it->layer->path, it->layer->type->name);

@@ -10,6 +10,9 @@
  * as soon as forward no longer needs them. 0, the default, keeps everything. `product` set: of in[0] and in[1], each is
  * read for the gradient of the other only, so that a constant factor (a dropout mask, a frozen weight) frees the other one.
  *
+ * `in_place` set: y has the shape of in[0], and forward reads each element of it before it writes that of y and no other, so
+ * that y may lie over in[0]. It does where nobody will read in[0] again (nn_last_use).
+ *
  * `examples` are run by tests/nn/test_ops.c: gradient checks of first and second order in double. Syntax, one
  * string each: input shapes "[2,3,17] [3]", with an optional range per input "[2,3]:0.5..2" (default -1..1),
  * then "; " and the op's attribute text, parsed by `parse` (NULL when the op has none).
@@ -31,6 +34,7 @@ struct nn_op {
     int         first_order_only;  /* second order goes through another op; say why in the file */
     unsigned    no_grad;           /* bit i: input i has no gradient by design (an index, a pitch)    */
     unsigned    unread;            /* NN_READ_IN(i), NN_READ_OUT, NN_READ_ANY: values that backward never looks at */
+    int         in_place;          /* y may lie over in[0]                                            */
     int         product;           /* bilinear in in[0] and in[1]                                     */
     int64_t   (*scratch)(const nn_node *y);                  /* elements wanted in y->scratch during forward */
     int       (*parse)(const char *text, void *attr);        /* 1 when fine; for examples             */
@@ -48,6 +52,10 @@ extern const nn_op *const nn_ops[];
 
 /* Runs an op: shape, buffer, forward, record. attr NULL when the op has none. */
 nn_node *nn_apply(nn_tape *tape, const nn_op *op, const void *attr, int n_in, nn_node *const *in);
+
+/* Promises that one more op will take x, and nobody else: it may write over it (op.h: in_place). Holds for values made on
+ * the tape that are neither kept nor read by a gradient rule; else nothing happens. Returns x. */
+nn_node *nn_last_use(nn_node *x);
 
 /* For backward rules: is the gradient of this input needed in the sweep under way? (Cheaper than needs_grad: a gradient
  * penalty asks for d score / d x only, and no weight gradient should be computed for it.) */

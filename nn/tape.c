@@ -338,6 +338,20 @@ static void mark_needed(nn_node *y)
             y->in[i]->needed = 1;
 }
 
+nn_node *nn_last_use(nn_node *x)
+{
+    if (x)
+        x->last_use = x->keep <= 2 && !(x->keep & 1); /* 2: a gradient that the sweep under way holds for its rule */
+    return x;
+}
+
+/* May y lie over x? */
+static int can_overwrite(const nn_op *op, const nn_node *y, const nn_node *x)
+{
+    return op->in_place && x->last_use && !x->needed && x->buffer && x->buffer->n_users == 1 &&
+           nn_same_shape(&x->shape, &y->shape);
+}
+
 nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_node *const *in)
 {
     if (t->err.code)
@@ -366,9 +380,12 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         if (y->buffer)
             y->buffer->n_users++;
     } else {
-        y->buffer = buffer_new(t, nn_count(&y->shape));
+        const int over = can_overwrite(op, y, in[0]);
+        y->buffer = over ? in[0]->buffer : buffer_new(t, nn_count(&y->shape));
         if (!y->buffer)
             return NULL;
+        if (over)
+            in[0]->buffer = NULL; /* it is y's; in[0]->x stays until forward has read it */
         y->x = y->buffer->data;
         const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
         bl_block *scratch = n_scratch > 0 ? buffer_new(t, n_scratch) : NULL;
@@ -382,6 +399,10 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         if (scratch)
             bl_heap_release(&t->memory->values, scratch);
         y->scratch = NULL;
+        if (over) {
+            in[0]->x = NULL;
+            in[0]->released = 1;
+        }
         if (t->err.code)
             return NULL;
     }

@@ -52,6 +52,7 @@ typedef struct nn_node {
     int              keep;       /* not 0: the value survives nn_backward and scopes                  */
     unsigned char    needs_grad;
     unsigned char    needed;     /* a gradient rule will read the value (op.h: unread)                */
+    unsigned char    last_use;   /* the next op that takes it is the last (nn_last_use)               */
     unsigned char    released;   /* the value is gone: reading it is a mistake                        */
     int64_t          index;      /* place on the tape                                                 */
     real            *grad_sink;  /* parameters: where nn_backward adds the gradient                   */

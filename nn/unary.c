@@ -15,7 +15,7 @@ void nn_unary_backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {
     const nn_op *next = y->op->derivative;
     if (y->n_in == 1) {
-        din[0] = nn_apply(t, next, y->attr, 2, (nn_node *const[]){ dy, y->op->by_output ? y : y->in[0] });
+        din[0] = nn_apply(t, next, y->attr, 2, (nn_node *const[]){ nn_last_use(dy), y->op->by_output ? y : y->in[0] });
         return;
     }
     if (nn_wants_grad(t, y->in[0]))

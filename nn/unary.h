@@ -20,12 +20,13 @@ void nn_unary_last_backward(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **di
 
 /* The fields that all links of such a chain have alike: f itself, u f'(v) with a further derivative, the last u f''(v), and
  * u f'(v) of a piecewise linear f. */
-#define NN_UNARY_OP .min_in = 1, .max_in = 1, .shape = nn_same_shape_rule, .forward = forward, .backward = nn_unary_backward
-#define NN_UNARY_GRAD .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .unread = NN_READ_OUT, \
+#define NN_UNARY_OP .min_in = 1, .max_in = 1, .shape = nn_same_shape_rule, .in_place = 1, .forward = forward, \
+                    .backward = nn_unary_backward
+#define NN_UNARY_GRAD .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_OUT, \
                       .backward = nn_unary_backward
-#define NN_UNARY_LAST .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .unread = NN_READ_IN(0) | NN_READ_OUT, \
+#define NN_UNARY_LAST .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_IN(0) | NN_READ_OUT, \
                       .backward = nn_unary_last_backward
-#define NN_UNARY_STEP .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .unread = NN_READ_IN(0) | NN_READ_OUT, \
+#define NN_UNARY_STEP .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_IN(0) | NN_READ_OUT, \
                       .backward = nn_unary_backward
 
 /* Fills y with EXPR of the scalar `u` (from in[0]) and, for gradient ops of two inputs, `v` (from in[1]).
@@ -34,9 +35,8 @@ void nn_unary_last_backward(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **di
     static void NAME(nn_tape *tape, nn_node *y)                                                               \
     {                                                                                                         \
         const int64_t n = nn_count(&y->shape);                                                                \
-        const real *restrict a = y->in[0]->x;                                                                 \
-        const real *restrict b = y->n_in > 1 ? y->in[1]->x : a;                                               \
-        real *restrict out = y->x;                                                                            \
+        const real *a = y->in[0]->x, *b = y->n_in > 1 ? y->in[1]->x : a;                                      \
+        real *out = y->x; /* may be a: each element is read before it is written (op.h: in_place) */          \
         SETUP;                                                                                                \
         (void)tape;                                                                                           \
         (void)b;                                                                                              \

@@ -22,4 +22,5 @@ const nn_layer_type nn_layer_leaky_relu = {
     .options = options,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

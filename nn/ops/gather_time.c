@@ -82,7 +82,7 @@ static void forward(nn_tape *tape, nn_node *y)
         real *to = y->x + r * n;
         for (int64_t j = 0; j < run.start; j++)
             to[j] = from[index[j]];
-        memcpy(to + run.start, from + run.start + run.shift, (size_t)(run.stop - run.start) * sizeof *to);
+        nn_time_copy(to + run.start, from + run.start + run.shift, run.stop - run.start);
         for (int64_t j = run.stop; j < n; j++)
             to[j] = from[index[j]];
     }

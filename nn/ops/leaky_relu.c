@@ -49,6 +49,7 @@ const nn_op nn_op_leaky_relu = {
     .max_in = 1,
     .attr_size = sizeof(attr),
     .shape = shape,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,
@@ -62,6 +63,8 @@ nn_node *nn_leaky_relu(nn_tape *t, nn_node *x, double negative_slope)
 {
     if (negative_slope >= 0)
         return nn_apply(t, &nn_op_leaky_relu, &(attr){ negative_slope }, 1, &x);
+    if (x)
+        x->last_use = 0; /* taken twice */
     nn_node *rectified = nn_leaky_relu(t, x, 0);
     return nn_add(t, nn_affine(t, x, negative_slope, 0), nn_affine(t, rectified, 1 - negative_slope, 0));
 }

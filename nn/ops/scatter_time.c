@@ -39,7 +39,7 @@ static void forward(nn_tape *tape, nn_node *y)
         const real *from = x + r * n;
         real *to = y->x + r * n_out;
         memset(to, 0, (size_t)first * sizeof *to);
-        memcpy(to + first, from + run.start, (size_t)(last - first) * sizeof *to);
+        nn_time_copy(to + first, from + run.start, last - first);
         memset(to + last, 0, (size_t)(n_out - last) * sizeof *to);
         for (int64_t j = 0; j < run.start; j++)
             to[index[j]] += from[j];

@@ -23,6 +23,7 @@ static const nn_op grad_op = {
     .min_in = 2,
     .max_in = 2,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = grad_forward,
     .backward = grad_backward,
     .unread = NN_READ_OUT,
@@ -37,7 +38,7 @@ NN_UNARY_KERNEL(forward, (void)0, nn_fast_tanh(u))
 
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {
-    din[0] = grad(t, dy, y);
+    din[0] = grad(t, nn_last_use(dy), y);
 }
 
 const nn_op nn_op_tanh = {
@@ -46,6 +47,7 @@ const nn_op nn_op_tanh = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_IN(0),
