@@ -3,6 +3,7 @@
 #include "nn/optimizer.h"
 
 #include <math.h>
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,7 +98,7 @@ static void generation_equals_the_teacher_forced_pass(void **state)
         int before = nn_mu_law_encode(0);
         for (int t = 0; t < T; t++) {
             const float now[LOCAL] = { local[t], local[T + t] };
-            nn_wavenet_generator_push(g, before, now, log_probability);
+            nn_wavenet_generator_push(g, &before, now, log_probability);
             for (int c = 0; c < NN_WAVENET_LEVELS; c++)
                 worst = fmax(worst, fabs((double)log_probability[c] - (double)all->x[t * NN_WAVENET_LEVELS + c]));
             before = (int)classes[t];
@@ -177,6 +178,79 @@ static void the_same_seed_gives_the_same_samples(void **state)
     release(&f);
 }
 
+static void a_stream_does_not_depend_on_the_others(void **state)
+{
+    enum { N = 8, T = 60 };
+    static const float global[3] = { 0, 1, 0 };
+    const int n_threads = omp_get_max_threads();
+    fixture f;
+    float local[N * 2 * T], alone[N * T], together[N * T];
+    bl_error err = { 0 };
+    bl_rng rng[N], draws;
+    (void)state;
+    make(&f, small);
+    bl_rng_seed(&draws, 8);
+    for (int i = 0; i < N * 2 * T; i++)
+        local[i] = (float)bl_rng_normal(&draws);
+    nn_wavenet_generator *one = nn_wavenet_generator_new(f.net, global, &err);
+    for (int s = 0; s < N; s++) {
+        bl_rng_seed(&rng[s], (uint64_t)s);
+        nn_wavenet_generator_reset(one);
+        nn_wavenet_generator_run(one, local + s * 2 * T, T, 1, &rng[s], alone + s * T);
+    }
+    assert_memory_not_equal(alone, alone + T, T * sizeof *alone);
+    nn_wavenet_generator *all = nn_wavenet_generator_new_batch(f.net, N, global, &err);
+    for (int threads = 1; threads <= 3; threads++) {
+        omp_set_num_threads(threads);
+        nn_wavenet_generator_reset(all);
+        for (int s = 0; s < N; s++)
+            bl_rng_seed(&rng[s], (uint64_t)s);
+        nn_wavenet_generator_run(all, local, T, 1, rng, together);
+        assert_memory_equal(alone, together, sizeof alone);
+    }
+    omp_set_num_threads(n_threads);
+    assert_null(nn_wavenet_generator_new_batch(f.net, 0, global, &err));
+    assert_message(err, "a WaveNet generates 1 stream or more, not 0");
+    nn_wavenet_generator_free(one);
+    nn_wavenet_generator_free(all);
+    release(&f);
+}
+
+/* How often each class is drawn agrees with what push says of its probability. */
+static void draws_follow_the_probabilities(void **state)
+{
+    enum { N = 20000 };
+    static const float global[3] = { 0.5f, -1, 0.25f };
+    const int silence = nn_mu_law_encode(0);
+    fixture f;
+    static float out[N];
+    static bl_rng rng[N];
+    float log_probability[NN_WAVENET_LEVELS];
+    double chi = 0;
+    int count[NN_WAVENET_LEVELS] = { 0 };
+    bl_error err = { 0 };
+    (void)state;
+    make(&f, small);
+    static float local[2 * N] = { 0 };
+    nn_wavenet_generator *one = nn_wavenet_generator_new(f.net, global, &err);
+    nn_wavenet_generator *many = nn_wavenet_generator_new_batch(f.net, N, global, &err);
+    assert_non_null(many);
+    nn_wavenet_generator_push(one, &silence, local, log_probability);
+    for (int s = 0; s < N; s++)
+        bl_rng_seed(&rng[s], (uint64_t)s + 1000);
+    nn_wavenet_generator_run(many, local, 1, 1, rng, out);
+    for (int s = 0; s < N; s++)
+        count[nn_mu_law_encode(out[s])]++;
+    for (int c = 0; c < NN_WAVENET_LEVELS; c++) {
+        const double want = N * exp((double)log_probability[c]);
+        chi += (count[c] - want) * (count[c] - want) / want;
+    }
+    assert_true(chi < 350); /* 255 expected, standard deviation 23 */
+    nn_wavenet_generator_free(one);
+    nn_wavenet_generator_free(many);
+    release(&f);
+}
+
 static void expect_error(const char *text, const char *message)
 {
     bl_error err = { 0 };
@@ -240,6 +314,8 @@ int main(void)
         cmocka_unit_test(generation_equals_the_teacher_forced_pass),
         cmocka_unit_test(it_learns_a_short_tone_from_ln_256_to_below_one_nat),
         cmocka_unit_test(the_same_seed_gives_the_same_samples),
+        cmocka_unit_test(a_stream_does_not_depend_on_the_others),
+        cmocka_unit_test(draws_follow_the_probabilities),
         cmocka_unit_test(sections_of_another_form_are_refused),
         cmocka_unit_test(the_shipped_network_generates),
     };
