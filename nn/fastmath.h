@@ -201,7 +201,8 @@ static inline float nn_fast_cos(float x)
     return nn_fast_sine_of(x, 1);
 }
 
-static inline float nn_fast_tanh(float x)
+/* tanh(x) = p / q. */
+static inline float nn_tanh_parts(float x, float *denominator)
 {
     const float edge = 7.90531110763549805f;
     const float c = x > edge ? edge : x < -edge ? -edge : x, s = c * c;
@@ -216,7 +217,15 @@ static inline float nn_fast_tanh(float x)
     q = q * s + 1.18534705686654e-04f;
     q = q * s + 2.26843463243900e-03f;
     q = q * s + 4.89352518554385e-03f;
-    return c * p / q;
+    *denominator = q;
+    return c * p;
+}
+
+static inline float nn_fast_tanh(float x)
+{
+    float q;
+    const float p = nn_tanh_parts(x, &q);
+    return p / q;
 }
 
 #endif
@@ -224,6 +233,21 @@ static inline float nn_fast_tanh(float x)
 static inline real nn_fast_sigmoid(real x)
 {
     return 1 / (1 + nn_fast_exp(-x));
+}
+
+/* tanh(a) sigmoid(b) with one division. */
+static inline real nn_fast_gate(real a, real b)
+{
+#ifdef BL_F64
+    return nn_fast_tanh(a) * nn_fast_sigmoid(b);
+#else
+    /* Where exp would be infinite or 0, what it is here makes no difference: the result is below 1e-38, or tanh(a). */
+    const float c = b > 87 ? -87 : b < -87 ? 87 : -b;
+    int32_t n;
+    float q;
+    const float p = nn_tanh_parts(a, &q), e = (nn_exp_tail(c, &n) + 1) * nn_power_of_two(n);
+    return p / (q * (1 + e));
+#endif
 }
 
 #endif

@@ -40,7 +40,7 @@ struct nn_wavenet_generator {
     dense        heads[MOST_HEADS]; /* n_in 0: relu                         */
     int          n_heads;
     int64_t      n_input, n_gate, width; /* sizes of a stream's rows below  */
-    real        *x, *input, *gate, *sum, *a, *b; /* [n_streams, ...]        */
+    real        *input, *gate, *sum, *a, *b; /* [n_streams, ...]; input: the taps, the last is x, then the local condition */
     int64_t     *time;         /* [n_streams]: samples so far               */
     int         *previous;     /* [n_streams]                               */
 };
@@ -214,7 +214,6 @@ static int make_generator(nn_wavenet_generator *g, const wavenet_private *w, con
     }
     for (int64_t k = 0; k < g->n_layers; k++)
         g->layers[k].queue = take(g, N * g->layers[k].length * g->channels, &ok);
-    g->x = take(g, N * in_panels(g->channels, PANEL), &ok);
     g->input = take(g, N * g->n_input, &ok);
     g->gate = take(g, N * g->n_gate / 2, &ok);
     g->sum = take(g, N * g->skip, &ok);
@@ -287,7 +286,7 @@ static void gates(const real *restrict y, const real *restrict bias, real *restr
 {
 #pragma omp simd
     for (int j = 0; j < HALF; j++)
-        out[j] = nn_fast_tanh(y[j] + bias[j]) * nn_fast_sigmoid(y[HALF + j] + bias[HALF + j]);
+        out[j] = nn_fast_gate(y[j] + bias[j], y[HALF + j] + bias[HALF + j]);
 }
 
 /* Where stream s finds what layer l saw `taps` dilations ago. */
@@ -308,16 +307,15 @@ static void fetch(const nn_wavenet_generator *g, const block_layer *l, int64_t f
  * and to the sum of skips. */
 static void run_layer(nn_wavenet_generator *g, const block_layer *l, int64_t first, int64_t n, int is_last)
 {
-    const int64_t C = g->channels, K = g->kernel_size, ldx = in_panels(C, PANEL), n_gate = g->n_gate / 2, from = is_last ? 0 : C;
+    const int64_t C = g->channels, K = g->kernel_size, n_gate = g->n_gate / 2, from = is_last ? 0 : C;
     real *input = g->input + first * g->n_input, *gate = g->gate + first * n_gate, *both = g->a + first * g->width;
     real out[TILE * PANEL];
     for (int64_t s = first; s < first + n; s++) {
-        real *row = g->input + s * g->n_input, *x = g->x + s * ldx;
+        real *row = g->input + s * g->n_input;
         for (int64_t j = 0; j < K - 1; j++)
             memcpy(row + j * C, seen(g, l, s, K - 1 - j), (size_t)C * sizeof *row);
-        memcpy(row + (K - 1) * C, x, (size_t)C * sizeof *row);
         if (K > 1)
-            memcpy(seen(g, l, s, K - 1), x, (size_t)C * sizeof *row);
+            memcpy(seen(g, l, s, K - 1), row + (K - 1) * C, (size_t)C * sizeof *row);
     }
     for (int64_t p = 0; p < l->gate.n_out / PANEL; p++) {
         product(&l->gate, p, n, input, g->n_input, out);
@@ -326,7 +324,7 @@ static void run_layer(nn_wavenet_generator *g, const block_layer *l, int64_t fir
     }
     apply(&l->res_skip, n, gate, n_gate, both, g->width);
     for (int64_t r = 0; r < n; r++) {
-        real *restrict x = g->x + (first + r) * ldx, *restrict sum = g->sum + (first + r) * g->skip;
+        real *restrict x = input + r * g->n_input + (K - 1) * C, *restrict sum = g->sum + (first + r) * g->skip;
         const real *restrict y = both + r * g->width;
         for (int64_t c = 0; c < from; c++)
             x[c] += y[c];
@@ -339,18 +337,20 @@ static void run_layer(nn_wavenet_generator *g, const block_layer *l, int64_t fir
 static const real *run_sample(nn_wavenet_generator *g, int64_t first, int64_t n, const int *previous, const float *local,
                               int64_t local_stream, int64_t local_channel)
 {
-    const int64_t C = g->channels, ldx = in_panels(C, PANEL), width = g->width;
+    const int64_t C = g->channels, width = g->width;
     real *now = g->a + first * width, *next = g->b + first * width;
     for (int64_t s = first; s < first + n; s++) {
         const real *from = g->embedding + previous[s] * g->n_embed;
+        real *x = g->input + s * g->n_input + (g->kernel_size - 1) * C;
         BL_ASSERT(previous[s] >= 0 && previous[s] < NN_WAVENET_LEVELS);
-        if (g->start.n_in)
-            apply(&g->start, 1, from, g->n_embed, g->x + s * ldx, ldx);
-        else
-            memcpy(g->x + s * ldx, from, (size_t)C * sizeof *from);
+        if (g->start.n_in) {
+            apply(&g->start, 1, from, g->n_embed, now, width);
+            from = now;
+        }
+        memcpy(x, from, (size_t)C * sizeof *from);
         memset(g->sum + s * g->skip, 0, (size_t)g->skip * sizeof *g->sum);
         for (int64_t i = 0; i < g->n_local; i++)
-            g->input[s * g->n_input + g->kernel_size * C + i] = (real)local[s * local_stream + i * local_channel];
+            x[C + i] = (real)local[s * local_stream + i * local_channel];
     }
     for (int64_t k = 0; k < g->n_layers; k++) {
         if (k + 1 < g->n_layers)

@@ -22,7 +22,7 @@ static void gate_row(const real *restrict a, const real *restrict b, real *restr
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
-        out[i] = nn_fast_tanh(a[i]) * nn_fast_sigmoid(b[i]);
+        out[i] = nn_fast_gate(a[i], b[i]);
 }
 
 static void grad_row(const real *restrict dy, const real *restrict a, const real *restrict b, real *restrict da,
