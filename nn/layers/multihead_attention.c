@@ -5,8 +5,8 @@
  * Shapes      [C, T] -> [C, T]                               self-attention
  *             [C, Tq], [Ck, Tk] -> [C, Tq]                   from=query,memory: key and value are the memory
  *             [C, Tq], [Ck, Tk], [Cv, Tk] -> [C, Tq]         from=query,key,value
- *             With lengths=yes the last of from= is one more input [1]: how many of the Tk positions an example has;
- *             the others are padding that nothing sees (torch's key_padding_mask).
+ *             One more input [1] at the end: how many of the Tk positions an example has; the others are padding that
+ *             nothing sees (torch's key_padding_mask).
  * Parameters  as torch.nn.MultiheadAttention: in_proj_weight (or q_proj_weight, k_proj_weight, v_proj_weight), in_proj_bias,
  *             out_proj/weight, out_proj/bias; nn/attention_layer.h has shapes and init.
  * Options     causal: position i sees positions j <= i. relative=R: adds q . relative[distance] to the scores, a learned
@@ -23,14 +23,13 @@ static const nn_layer_option options[] = {
     { "bias", NN_OPTION_BOOL, 1, 0, 1, "add biases", NULL },
     { "causal", NN_OPTION_BOOL, 0, 0, 1, "no position sees a later one", NULL },
     { "relative", NN_OPTION_INT, 0, 0, 65536, "learn a vector per distance up to this; 0: none", NULL },
-    { "lengths", NN_OPTION_BOOL, 0, 0, 1, "the last input says how long each example is", NULL },
     { .name = NULL },
 };
 
-/* Inputs that are sequences. */
+/* Inputs that are sequences: all, or all but the lengths at the end. */
 static int n_sequences(const nn_layer *l)
 {
-    return l->n_in - (nn_layer_get(l, "lengths") != 0);
+    return l->n_in - (l->n_in > 1 && l->in_shape[l->n_in - 1].rank == 1);
 }
 
 static nn_mha_spec spec_of(const nn_layer *l)
@@ -46,13 +45,13 @@ static bl_status build(nn_layer *l, bl_error *err)
 {
     const int n = n_sequences(l);
     char text[96];
-    if (n < 1 || n > 3)
-        return bl_fail(err, BL_EARG, "takes 1 to 3 sequences%s, got %d", n == l->n_in ? "" : " and lengths", n);
+    if (n > 3)
+        return bl_fail(err, BL_EARG, "takes 1 to 3 sequences, got %d", n);
     for (int i = 0; i < n; i++)
         if (nn_expect_sequence(l, i, err) != BL_OK)
             return err->code;
-    if (n < l->n_in && (l->in_shape[n].rank != 1 || l->in_shape[n].dim[0] != 1))
-        return bl_fail(err, BL_ESHAPE, "lengths=yes expects [1] as its last input, got %s", nn_shape_str(&l->in_shape[n], text));
+    if (n < l->n_in && l->in_shape[n].dim[0] != 1)
+        return bl_fail(err, BL_ESHAPE, "expects the lengths of the examples as [1], got %s", nn_shape_str(&l->in_shape[n], text));
     if (n == 3 && l->in_shape[1].dim[1] != l->in_shape[2].dim[1])
         return bl_fail(err, BL_ESHAPE, "key and value differ in length: %lld and %lld", (long long)l->in_shape[1].dim[1],
                        (long long)l->in_shape[2].dim[1]);

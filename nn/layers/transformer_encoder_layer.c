@@ -3,7 +3,7 @@
  *     x = norm1(x + dropout(self_attn(x)))                    norm_first:   x = x + dropout(self_attn(norm1(x)))
  *     y = norm2(x + dropout(linear2(dropout(a(linear1(x))))))               y = x + dropout(linear2(dropout(a(linear1(norm2(x))))))
  *
- * Shapes      [C, T] -> [C, T]; with lengths=yes a second input [1], the length of each example (see multihead_attention).
+ * Shapes      [C, T], optionally the length of each example [1] -> [C, T]. Lengths as in multihead_attention.
  * Parameters  as torch.nn.TransformerEncoderLayer: self_attn/..., linear1/weight [dim_feedforward, C], linear1/bias,
  *             linear2/weight [C, dim_feedforward], linear2/bias, norm1/weight, norm1/bias, norm2/weight, norm2/bias.
  * Options     torch's, with its defaults; causal and relative as in multihead_attention. A stack is `repeat=6`; after
@@ -18,12 +18,11 @@ static const nn_layer_option options[] = {
     { "nhead", NN_OPTION_INT, NAN, 1, 1024, "heads; they share the channels", NULL },
     { "dim_feedforward", NN_OPTION_INT, 2048, 1, 65536, "width of the feed-forward net", NULL },
     { "dropout", NN_OPTION_REAL, 0.1, 0, 0.999, "in training", NULL },
-    { "activation", NN_OPTION_CHOICE, 0, 0, 0, "of the feed-forward net", "relu" },
+    { "activation", NN_OPTION_CHOICE, 0, 0, 1, "of the feed-forward net", "relu|gelu" },
     { "layer_norm_eps", NN_OPTION_REAL, 1e-5, 1e-12, 1, "added to the variance", NULL },
     { "norm_first", NN_OPTION_BOOL, 0, 0, 1, "normalise before, not after", NULL },
     { "causal", NN_OPTION_BOOL, 0, 0, 1, "no position sees a later one", NULL },
     { "relative", NN_OPTION_INT, 0, 0, 65536, "learn a vector per distance up to this; 0: none", NULL },
-    { "lengths", NN_OPTION_BOOL, 0, 0, 1, "the second input says how long each example is", NULL },
     { .name = NULL },
 };
 
@@ -40,14 +39,11 @@ static nn_mha_spec spec_of(const nn_layer *l)
 
 static bl_status build(nn_layer *l, bl_error *err)
 {
-    const int has_lengths = nn_layer_get(l, "lengths") != 0;
     char text[96];
     if (nn_expect_sequence(l, 0, err) != BL_OK)
         return err->code;
-    if (l->n_in != 1 + has_lengths)
-        return bl_fail(err, BL_EARG, "takes %d inputs with lengths=%s, got %d", 1 + has_lengths, has_lengths ? "yes" : "no", l->n_in);
-    if (has_lengths && (l->in_shape[1].rank != 1 || l->in_shape[1].dim[0] != 1))
-        return bl_fail(err, BL_ESHAPE, "lengths=yes expects [1] as its second input, got %s", nn_shape_str(&l->in_shape[1], text));
+    if (l->n_in > 1 && (l->in_shape[1].rank != 1 || l->in_shape[1].dim[0] != 1))
+        return bl_fail(err, BL_ESHAPE, "expects the lengths of the examples as [1], got %s", nn_shape_str(&l->in_shape[1], text));
     const nn_mha_spec spec = spec_of(l);
     const int64_t C = spec.embed_dim, F = nn_layer_int(l, "dim_feedforward"), T = l->in_shape[0].dim[1];
     const struct { const char *name; nn_shape shape; nn_init init; double scale; } params[] = {
@@ -97,7 +93,7 @@ static nn_node *feed_forward(nn_layer *l, nn_tape *t, int slot, nn_node *x)
     const double dropout = nn_layer_get(l, "dropout");
     const nn_conv1d_opt pointwise = { 0 };
     x = nn_conv1d(t, x, column(l, t, slot + LINEAR1), nn_layer_node(l, t, slot + LINEAR1_BIAS), pointwise);
-    x = nn_dropout(t, nn_leaky_relu(t, x, 0), dropout);
+    x = nn_dropout(t, nn_layer_get(l, "activation") != 0 ? nn_gelu(t, x) : nn_leaky_relu(t, x, 0), dropout);
     x = nn_conv1d(t, x, column(l, t, slot + LINEAR2), nn_layer_node(l, t, slot + LINEAR2_BIAS), pointwise);
     return nn_dropout(t, x, dropout);
 }

@@ -169,7 +169,7 @@ static void padding_changes_nothing(void **state)
 {
     bl_error err = { BL_OK, "" };
     bl_config *config = bl_config_parse("[n]\ninput.x = 4, T\ninput.n = 1\n"
-                                        "a = transformer_encoder_layer nhead=2 dim_feedforward=8 lengths=yes from=x,n\n", "t", &err);
+                                        "a = transformer_encoder_layer nhead=2 dim_feedforward=8 from=x,n\n", "t", &err);
     nn_params *p = nn_params_new(&err);
     nn_network *net = nn_network_build(config, "n", p, &err);
     nn_tape *t = nn_tape_new(&err);
@@ -214,9 +214,9 @@ static void every_mistake_is_one_sentence(void **state)
         { "input.x = 4, T\na = multihead_attention\n", "multihead_attention needs num_heads= (heads; they share the channels)" },
         { "input.x = 4\na = multihead_attention num_heads=2\n", "expects an input of [channels, T], got [4]" },
         { "input.x = 4, 5\ninput.k = 4, 6\ninput.v = 4, 7\na = multihead_attention num_heads=2 from=x,k,v\n", "key and value differ in length: 6 and 7" },
-        { "input.x = 4, T\ninput.n = 2\na = multihead_attention num_heads=2 lengths=yes from=x,n\n", "lengths=yes expects [1] as its last input, got [2]" },
-        { "input.x = 4, T\na = multihead_attention num_heads=2 lengths=yes\n", "takes 1 to 3 sequences and lengths, got 0" },
-        { "input.x = 4, T\na = transformer_encoder_layer nhead=2 lengths=yes\n", "takes 2 inputs with lengths=yes, got 1" },
+        { "input.x = 4, T\ninput.n = 2\na = multihead_attention num_heads=2 from=x,n\n", "expects the lengths of the examples as [1], got [2]" },
+        { "input.x = 4, T\na = multihead_attention num_heads=2 from=x,x,x,x\n", "takes 1 to 3 sequences, got 4" },
+        { "input.x = 4, T\na = transformer_encoder_layer nhead=2 from=x,x\n", "expects the lengths of the examples as [1], got [4, -1]" },
         { "input.x = 4, T\na = transformer_encoder_layer nhead=3\n", "3 heads do not divide the 4 channels" },
         { "input.x = 4, 20\na = position_embedding max_len=19\n", "max_len=19 positions, but the input has 20" },
         { "input.x = 4\na = positional_encoding\n", "expects an input of [channels, T], got [4]" },

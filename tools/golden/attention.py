@@ -83,7 +83,7 @@ case("cross", "layer", {"x": torch.randn(2, 4, 5), "k": torch.randn(2, 3, 8), "v
      [("a", "multihead_attention num_heads=1 from=x,k,v")], {"a": m3}, lambda x, k, v: t(m3(t(x), t(k), t(v))[0]))
 m4 = mha(4, 2)
 case("memory_with_lengths", "layer", {"x": torch.randn(3, 4, 3), "m": torch.randn(3, 4, 6), "n": torch.tensor([[6.], [2], [1]])},
-     [("a", "multihead_attention num_heads=2 lengths=yes from=x,m,n")], {"a": m4},
+     [("a", "multihead_attention num_heads=2 from=x,m,n")], {"a": m4},
      lambda x, m, n: t(m4(t(x), t(m), t(m), key_padding_mask=padding(n, 6))[0]))
 
 
@@ -128,9 +128,9 @@ e2 = encoder(4, 2, 7, norm_first=True, layer_norm_eps=1e-3)
 case("encoder_norm_first_causal", "layer", {"x": torch.randn(2, 4, 5)},
      [("a", "transformer_encoder_layer nhead=2 dim_feedforward=7 norm_first=yes layer_norm_eps=1e-3 causal=yes")], {"a": e2},
      lambda x: t(e2(t(x), src_mask=later(5))))
-e3 = encoder(4, 1, 5)
-case("encoder_with_lengths", "layer", {"x": torch.randn(2, 4, 6), "n": torch.tensor([[4.], [6]])},
-     [("a", "transformer_encoder_layer nhead=1 dim_feedforward=5 lengths=yes from=x,n")], {"a": e3},
+e3 = encoder(4, 1, 5, activation="gelu")
+case("encoder_gelu_with_lengths", "layer", {"x": torch.randn(2, 4, 6), "n": torch.tensor([[4.], [6]])},
+     [("a", "transformer_encoder_layer nhead=1 dim_feedforward=5 activation=gelu from=x,n")], {"a": e3},
      lambda x, n: t(e3(t(x), src_key_padding_mask=padding(n, 6))))
 
 
