@@ -20,9 +20,10 @@
 
 enum {
     FORMAT_VERSION = 1,
-    MAX_RANK = 8,
+    MAX_RANK = NN_CHECKPOINT_RANK,
     MAX_NAME = 256,
     MAX_TEXTS = 1 << 20,
+    MAX_DEFLATE = 1032, /* how much smaller a compressed dataset can be */
     CORE_INCREMENT = 1 << 20
 };
 
@@ -45,6 +46,7 @@ struct nn_checkpoint {
     char    *path, *kind;
     hid_t    file;
     int      writing;
+    int      foreign;   /* reading: another program's file                          */
     bl_error first;     /* writing: the failure after which every call does nothing */
     image    image;     /* writing                                                  */
     int64_t  n_bytes;   /* reading: size of the file                                */
@@ -354,16 +356,36 @@ bl_status nn_checkpoint_commit(nn_checkpoint *c, bl_error *err)
 
 /* ---- reading ---- */
 
-/* The element type of a dataset, -1 when it is none of ours. */
-static int type_of(hid_t set)
+/* The element type of a dataset, -1 when it is none of ours. Of a foreign file any number is taken, in the next wider type
+ * of ours, into which HDF5 converts. */
+static int type_of(hid_t set, int foreign)
 {
     const hid_t type = H5Dget_type(set);
     int found = -1;
-    for (int t = NN_F32; t <= NN_I64; t++)
+    if (foreign && H5Tget_class(type) == H5T_FLOAT)
+        found = H5Tget_size(type) <= 4 ? NN_F32 : NN_F64;
+    else if (foreign && H5Tget_class(type) == H5T_INTEGER)
+        found = NN_I64;
+    for (int t = NN_F32; t <= NN_I64 && !foreign; t++)
         if (H5Tequal(type, file_type((nn_dtype)t)) > 0)
             found = t;
     H5Tclose(type);
     return found;
+}
+
+/* Whether n values stand in this file as they must: ours plain, a foreign one's perhaps in compressed pieces, but never in
+ * other files. So no size is believed that the file cannot hold. */
+static int is_stored(const nn_checkpoint *c, hid_t set, int64_t n)
+{
+    const hid_t create = H5Dget_create_plist(set), type = H5Dget_type(set);
+    const H5D_layout_t layout = H5Pget_layout(create);
+    const hsize_t stored = H5Dget_storage_size(set), plain = (hsize_t)n * H5Tget_size(type);
+    const int here = layout != H5D_VIRTUAL && H5Pget_external_count(create) == 0;
+    H5Pclose(create);
+    H5Tclose(type);
+    if (n == 0 || !here)
+        return here;
+    return stored == plain || (c->foreign && layout == H5D_CHUNKED && plain / MAX_DEFLATE <= stored && stored > 0);
 }
 
 typedef struct walk {
@@ -376,22 +398,28 @@ static herr_t add_entry(walk *w, hid_t set, const char *name)
 {
     nn_checkpoint *c = w->c;
     const hid_t space = H5Dget_space(set);
-    const int rank = H5Sget_simple_extent_ndims(space), type = type_of(set);
+    const int rank = H5Sget_simple_extent_ndims(space), type = type_of(set, c->foreign);
+    const int64_t most = c->foreign ? c->n_bytes * MAX_DEFLATE : c->n_bytes;
     hsize_t size[H5S_MAX_RANK];
     entry e = { .rank = rank, .type = (nn_dtype)(type < 0 ? 0 : type) };
     int64_t n_bytes = (int64_t)types[e.type].size;
     int ok = type >= 0 && rank >= 0 && rank <= MAX_RANK && H5Sget_simple_extent_dims(space, size, NULL) == rank;
 
+    if (type < 0 && c->foreign) { /* texts and the like */
+        H5Sclose(space);
+        return 0;
+    }
     for (int i = 0; ok && i < rank; i++) {
-        /* Nothing in a file can be larger than the file. */
-        ok = size[i] == 0 || (size[i] <= (hsize_t)c->n_bytes && n_bytes <= c->n_bytes / (int64_t)size[i]);
+        /* Nothing in a file can be larger than the file, but for what compression saves. */
+        ok = size[i] == 0 || (size[i] <= (hsize_t)most && n_bytes <= most / (int64_t)size[i]);
         e.dims[i] = (int64_t)size[i];
         n_bytes *= ok ? e.dims[i] : 0;
     }
-    ok = ok && (n_bytes == 0 || H5Dget_storage_size(set) == (hsize_t)n_bytes);
+    ok = ok && is_stored(c, set, n_bytes / (int64_t)types[e.type].size);
     H5Sclose(space);
     if (!ok) {
-        bl_fail(w->err, BL_EFORMAT, "%s: dataset \"%.100s\" is not one of a checkpoint (type, rank or size)", c->path, name);
+        bl_fail(w->err, BL_EFORMAT, "%s: dataset \"%.100s\" is not one of a %s (type, rank or size)", c->path, name,
+                c->foreign ? "file of weights" : "checkpoint");
         return -1;
     }
     if (c->n == c->capacity) {
@@ -453,26 +481,43 @@ static bl_status check_kind(nn_checkpoint *c, const char *kind, bl_error *err)
     return BL_OK;
 }
 
+static bl_status open_file(nn_checkpoint *c, bl_error *err)
+{
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_file_locking(access, 0, 1); /* some network file systems have no locks */
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    c->file = H5Fopen(c->path, H5F_ACC_RDONLY, access);
+    H5Pclose(access);
+    return c->file >= 0 ? BL_OK : bl_fail(err, BL_EFORMAT, "%s: not a readable HDF5 file", c->path);
+}
+
 nn_checkpoint *nn_checkpoint_open(const char *path, const char *kind, bl_error *err)
 {
     quiet();
     nn_checkpoint *c = new_checkpoint(path, err);
-    if (!c)
-        return NULL;
-    if (nn_checkpoint_sum_check(path, &c->n_bytes, err) != BL_OK)
-        goto failed;
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_file_locking(access, 0, 1); /* some network file systems have no locks */
-    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    c->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    H5Pclose(access);
-    if (c->file < 0) {
-        bl_fail(err, BL_EFORMAT, "%s: not a readable HDF5 file", path);
-        goto failed;
-    }
-    if (check_kind(c, kind, err) == BL_OK && read_table(c, err) == BL_OK)
+    if (c && nn_checkpoint_sum_check(path, &c->n_bytes, err) == BL_OK && open_file(c, err) == BL_OK
+        && check_kind(c, kind, err) == BL_OK && read_table(c, err) == BL_OK)
         return c;
-failed:
+    nn_checkpoint_free(c);
+    return NULL;
+}
+
+nn_checkpoint *nn_checkpoint_open_foreign(const char *path, bl_error *err)
+{
+    quiet();
+    nn_checkpoint *c = new_checkpoint(path, err);
+    FILE *f = c ? fopen(path, "rb") : NULL;
+    if (c && (!f || fseek(f, 0, SEEK_END) != 0 || (c->n_bytes = ftell(f)) < 0 || c->n_bytes > INT64_MAX / MAX_DEFLATE))
+        bl_fail(err, BL_EIO, "%s: cannot be read", path);
+    else if (c && (c->kind = copy("")) != NULL) {
+        c->foreign = 1;
+        if (open_file(c, err) == BL_OK && read_table(c, err) == BL_OK) {
+            fclose(f);
+            return c;
+        }
+    }
+    if (f)
+        fclose(f);
     nn_checkpoint_free(c);
     return NULL;
 }
@@ -506,6 +551,17 @@ static const entry *find(const nn_checkpoint *c, const char *name)
 {
     const entry key = { .name = (char *)name };
     return c->n ? bsearch(&key, c->entries, (size_t)c->n, sizeof key, by_name) : NULL;
+}
+
+int nn_checkpoint_shape(const nn_checkpoint *c, const char *name, nn_dtype *type, int *rank, int64_t dims[NN_CHECKPOINT_RANK])
+{
+    const entry *e = find(c, name);
+    if (!e)
+        return 0;
+    *type = e->type;
+    *rank = e->rank;
+    memcpy(dims, e->dims, sizeof e->dims);
+    return 1;
 }
 
 int nn_checkpoint_has(const nn_checkpoint *c, const char *name)

@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 typedef enum nn_dtype { NN_F32, NN_F64, NN_I64 } nn_dtype;
+enum { NN_CHECKPOINT_RANK = 8 };
 typedef struct nn_checkpoint nn_checkpoint;
 
 nn_checkpoint *nn_checkpoint_create(const char *path, const char *kind, bl_error *err);
@@ -44,9 +45,16 @@ bl_status nn_checkpoint_commit(nn_checkpoint *c, bl_error *err);
 
 /* kind NULL: any. */
 nn_checkpoint *nn_checkpoint_open(const char *path, const char *kind, bl_error *err);
+/* Any HDF5 file with numbers in it (Keras, h5py): no checksum, kind "", float16 and such read as float32, whole numbers of any
+ * size as int64; datasets that are no numbers are left out. Sizes are still held against the file's, and nothing is read from
+ * another file that it points to. HDF5 itself parses such a file unchecked: take it from people you trust. */
+nn_checkpoint *nn_checkpoint_open_foreign(const char *path, bl_error *err);
 void        nn_checkpoint_free(nn_checkpoint *c);
 const char *nn_checkpoint_kind(const nn_checkpoint *c);
 const char *nn_checkpoint_path(const nn_checkpoint *c);
+/* Type and shape of a dataset; 0 when there is none of this name. */
+int         nn_checkpoint_shape(const nn_checkpoint *c, const char *name, nn_dtype *type, int *rank,
+                                int64_t dims[NN_CHECKPOINT_RANK]);
 /* A dataset or an attribute of this name. */
 int         nn_checkpoint_has(const nn_checkpoint *c, const char *name);
 void *nn_checkpoint_get(const nn_checkpoint *c, const char *name, nn_dtype type, int rank, const int64_t *dims,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs test programs, one per processor at a time, and adds up what cmocka printed: tests/run.sh PROGRAM...
-# A program that crashes or prints no result counts as one failed test. Last line: N passed, N failed.
+# A program that crashes or prints no result counts as one failed test. What a test says it skipped is repeated. Last line: N
+# passed, N failed.
 logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
 export logs
@@ -19,6 +20,7 @@ status=$(sed -n "s/^exit status //p" "$log" | tail -n 1)
 echo "$passed $failed" >"$log.sum"
 printf "  %-6s %-48s %3d passed, %d failed (%d s)\n" TEST "${1##*/tests/}" "$passed" "$failed" $(($(date +%s) - start))
 [ "$failed" = 0 ] || cat "$log"
+sed -n "s/^skipped: /         skipped: /p" "$log"
 '
 printf '%s\n' "$@" | xargs -P "${JOBS:-$(nproc)}" -I{} sh -c "$one" sh {}
 cat "$logs"/*.sum | awk '{ p += $1; f += $2 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }'
