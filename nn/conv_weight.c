@@ -18,7 +18,7 @@ enum {
     SUMS = 64 * 1024,     /* elements of the gradient in cache                            */
     COLUMNS = 640,        /* of the gradient at once, about                               */
     ROUND = NN_TILE_LANES,
-    PARTS = 16,           /* wanted                                                       */
+    PARTS = 8,            /* wanted                                                       */
     RUNS = 512,
     A_ROW = POSITIONS + 16,
 };
@@ -126,26 +126,27 @@ static void pack_patch(const job *j, const block *k, const chunk *c, real *patch
                      c->w0 * w->stride + k->kw0 * w->dilation - w->pad, c->columns, patch);
 }
 
-/* Row by row: for each output its columns (tap, channel). */
+/* For each output its columns (tap, channel), one after the other. */
 static void pack_apart(const job *j, const block *k, const chunk *c, real *patch)
 {
     const nn_conv_axis *h = &j->s->h, *w = &j->s->w;
-    const int64_t plane = h->in * w->in;
-    for (int64_t kh = 0; kh < k->kh; kh++)
-        for (int64_t kw = 0; kw < k->kw; kw++)
-            for (int64_t i = 0; i < k->n; i++) {
-                real *to = patch + (kh * k->kw + kw) * k->n + i;
-                for (int64_t b = 0; b < c->nb; b++)
-                    for (int64_t u = 0; u < c->nh; u++) {
-                        const real *row = channels_at(j, k, c->b0 + b, (c->h0 + u) * h->stride
-                                                                           + (k->kh0 + kh) * h->dilation - h->pad);
-                        const int64_t start = c->w0 * w->stride + (k->kw0 + kw) * w->dilation - w->pad;
-                        for (int64_t v = 0; v < c->nw; v++, to += k->columns) {
-                            const int64_t place = start + v * w->stride;
-                            *to = row && place >= 0 && place < w->in ? row[i * plane + place] : 0;
-                        }
-                    }
+    const int64_t plane = h->in * w->in, stride = w->stride, columns = k->columns, line = c->nw * columns;
+    memset(patch, 0, (size_t)(c->nb * c->nh * line) * sizeof(real));
+    for (int64_t l = 0; l < c->nb * c->nh; l++)
+        for (int64_t kh = 0; kh < k->kh; kh++) {
+            const real *row = channels_at(j, k, c->b0 + l / c->nh, (c->h0 + l % c->nh) * h->stride
+                                                                       + (k->kh0 + kh) * h->dilation - h->pad);
+            for (int64_t kw = 0; kw < k->kw && row; kw++) {
+                const int64_t start = c->w0 * stride + (k->kw0 + kw) * w->dilation - w->pad;
+                const int64_t from = start < 0 ? blocks_of(-start, stride) : 0;
+                const int64_t end = start < w->in ? min64(c->nw, (w->in - 1 - start) / stride + 1) : 0;
+                for (int64_t i = 0; i < k->n; i++) {
+                    real *to = patch + l * line + (kh * k->kw + kw) * k->n + i;
+                    for (int64_t v = from; v < end; v++)
+                        to[v * columns] = row[i * plane + start + v * stride];
+                }
             }
+        }
 }
 
 /* ---- one block of weights over some chunks ---- */
@@ -163,14 +164,12 @@ static chunk chunk_at(const job *j, const block *k, int64_t i)
     return c;
 }
 
-/* The stretch of dy's row o that the chunk covers, to the outputs in the order of the patch: memory of its own, since rows that
- * are a power of two apart would drive each other out of the first-level cache. */
-static void pack_dy(const job *j, const block *k, const chunk *c, int64_t o, real *to)
+/* The stretch of dy's row o that the chunk covers, the first image of it. */
+static const real *dy_at(const job *j, const block *k, const chunk *c, int64_t o)
 {
     const nn_conv_size *s = j->s;
-    for (int64_t b = 0; b < c->nb; b++, to += c->nh * c->nw)
-        memcpy(to, j->dy + (((c->b0 + b) * s->groups + k->group) * s->out_channels + k->o0 + o) * s->h.out * s->w.out
-                       + c->h0 * s->w.out + c->w0, (size_t)(c->nh * c->nw) * sizeof(real));
+    return j->dy + ((c->b0 * s->groups + k->group) * s->out_channels + k->o0 + o) * s->h.out * s->w.out + c->h0 * s->w.out
+           + c->w0;
 }
 
 static void run_chunk(const job *j, const block *k, const chunk *c, int first, real *patch, real *packed, real *sums)
@@ -179,24 +178,31 @@ static void run_chunk(const job *j, const block *k, const chunk *c, int first, r
     int64_t run_at[RUNS];
     const nn_conv_axis *h = &j->s->h, *w = &j->s->w;
     const int64_t positions = c->nb * c->nh * c->nw, lanes = j->kernel->lanes, tiles = blocks_of(k->m, j->kernel->rows);
+    const int64_t plane = h->out * w->out, image = j->s->groups * j->s->out_channels * plane, per_image = c->nh * c->nw;
+    /* Where many columns pass over them, rows of dy get memory of their own: rows a power of two apart would drive each other
+     * out of the first-level cache. */
+    const int pack_dy = k->columns > 2 * NN_TILE_WIDTH;
     (j->apart ? pack_apart : pack_patch)(j, k, c, patch);
     for (int64_t p = 0; p < positions; p++) {
-        const int64_t b = p / (c->nh * c->nw), u = p / c->nw % c->nh, v = p % c->nw;
-        step[p][0] = (int32_t)p;
+        const int64_t b = p / per_image, u = p / c->nw % c->nh, v = p % c->nw;
+        step[p][0] = (int32_t)(pack_dy ? p : b * image + p % per_image);
         step[p][1] = (int32_t)(j->apart ? p * k->columns
                                         : ((b * c->rows + u * h->stride) * c->columns + v * w->stride) * k->lane);
     }
     for (int64_t r = 0; r < k->runs; r++)
         run_at[r] = j->apart ? 0 : w->dilation == 1 ? r * h->dilation * c->columns * k->lane
                                  : (r / k->kw * h->dilation * c->columns + r % k->kw * w->dilation) * k->lane;
-    nn_tile t = { .alpha = 1, .a = packed, .a_row = A_ROW, .step = &step[0][0], .k = positions, .c_row = k->columns,
+    nn_tile t = { .alpha = 1, .a_row = pack_dy ? A_ROW : plane, .step = &step[0][0], .k = positions, .c_row = k->columns,
                   .from_row = k->columns };
     for (int v = 0; v < NN_TILE_VECTORS; v++)
         t.width[v] = (int)lanes;
     for (int64_t i = 0; i < tiles; i++) {
         const int64_t r0 = i * k->m / tiles, rows = (i + 1) * k->m / tiles - r0;
-        for (int64_t r = 0; r < rows; r++)
-            pack_dy(j, k, c, r0 + r, packed + r * A_ROW);
+        t.a = pack_dy ? packed : dy_at(j, k, c, r0);
+        for (int64_t r = 0; r < rows && pack_dy; r++)
+            for (int64_t b = 0; b < c->nb; b++)
+                memcpy(packed + r * A_ROW + b * per_image, dy_at(j, k, c, r0 + r) + b * image,
+                       (size_t)per_image * sizeof(real));
         for (int64_t column = 0; column < k->columns;) {
             int n = 0;
             for (; n < j->kernel->vectors && column < k->columns; n++, column += lanes) {
@@ -207,6 +213,28 @@ static void run_chunk(const job *j, const block *k, const chunk *c, int first, r
             nn_tile_run(j->kernel, &t, (int)rows, n);
         }
     }
+}
+
+/* From the sums of one output channel, taps first, into the weight, channels first. */
+static void put(const job *j, const block *k, const real *sums, real *weight)
+{
+    const nn_conv_size *s = j->s;
+    const int64_t K = s->h.kernel * s->w.kernel;
+    const int rows = k->lane % ROUND == 0 && !j->apart && k->kh * k->kw == K && k->n % ROUND == 0; /* sums [K, n] */
+    int64_t tap = 0;
+    for (; rows && tap + ROUND <= K; tap += ROUND)
+        j->kernel->transpose(ROUND, k->n, sums + tap * k->lane, k->lane, weight + tap, K);
+    if (tap > 0) { /* the last taps once more, with some before them: whole vectors */
+        j->kernel->transpose(ROUND, k->n, sums + (K - ROUND) * k->lane, k->lane, weight + K - ROUND, K);
+        return;
+    }
+    for (int64_t y = 0; y < k->kh; y++)
+        for (int64_t x = 0; x < k->kw; x++) {
+            const real *from = sums + column_of(j, k, y, x, 0);
+            real *to = weight + (k->kh0 + y) * s->w.kernel + k->kw0 + x;
+            for (int64_t i = 0; i < k->n; i++)
+                to[i * K] = from[i];
+        }
 }
 
 static void run_task(const job *j, block k, int64_t part)
@@ -221,12 +249,7 @@ static void run_task(const job *j, block k, int64_t part)
         run_chunk(j, &k, &c, i == first, patch, packed, sums);
     }
     for (int64_t o = 0; o < k.m; o++)
-        for (int64_t i = 0; i < k.n; i++) {
-            real *to = weight + ((k.group * s->out_channels + k.o0 + o) * s->in_channels + k.i0 + i) * K;
-            for (int64_t y = 0; y < k.kh; y++)
-                for (int64_t x = 0; x < k.kw; x++)
-                    to[(k.kh0 + y) * s->w.kernel + k.kw0 + x] = sums[o * k.columns + column_of(j, &k, y, x, i)];
-        }
+        put(j, &k, sums + o * k.columns, weight + ((k.group * s->out_channels + k.o0 + o) * s->in_channels + k.i0) * K);
 }
 
 /* ---- cutting ---- */
@@ -280,7 +303,7 @@ static void plan(job *j)
     const int64_t tasks = s->groups * j->row_blocks * j->channel_blocks * j->tap_blocks_h * j->tap_blocks_w;
     const double work = (double)(s->batch * s->groups * s->out_channels * s->in_channels) * (double)(s->h.out * s->w.out)
                         * (double)(s->h.kernel * s->w.kernel);
-    j->n_parts = work < PARALLEL_MIN ? 1 : max64(1, min64(j->chunks, PARTS / tasks));
+    j->n_parts = work < PARALLEL_MIN ? 1 : max64(1, min64(j->chunks, (PARTS + tasks / 2) / tasks));
 }
 
 int64_t nn_conv_weight_scratch(const nn_conv_size *s)
