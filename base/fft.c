@@ -74,10 +74,22 @@
 
 DEFINE_FFT(float, fftwf, bl_fft, bl_fft)
 #ifdef BL_F64
+#define REAL_FFTW(NAME) fftw_##NAME
 DEFINE_FFT(double, fftw, bl_fft_real, bl_fft_real)
 #else
+#define REAL_FFTW(NAME) fftwf_##NAME
 DEFINE_FFT(float, fftwf, bl_fft_real, bl_fft_real)
 #endif
+
+void bl_fft_real_forward_on(const bl_fft_real *f, real *x, real *spectrum)
+{
+    REAL_FFTW(execute_dft_r2c)(f->forward, x, (REAL_FFTW(complex) *)spectrum);
+}
+
+void bl_fft_real_inverse_on(const bl_fft_real *f, real *spectrum, real *x)
+{
+    REAL_FFTW(execute_dft_c2r)(f->inverse, (REAL_FFTW(complex) *)spectrum, x);
+}
 
 int bl_fft_size(const bl_fft *fft)
 {

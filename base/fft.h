@@ -30,5 +30,9 @@ bl_fft_real *bl_fft_real_new(int n, bl_error *err);
 void         bl_fft_real_free(bl_fft_real *fft);
 void         bl_fft_real_forward(bl_fft_real *fft, const real *x, real *spectrum);
 void         bl_fft_real_inverse(bl_fft_real *fft, const real *spectrum, real *x);
+/* The same on the caller's arrays, without a copy, and with one plan in any number of threads. x [N] and spectrum [N + 2] are
+ * 64-byte aligned. The inverse is not divided by N and overwrites the spectrum. */
+void         bl_fft_real_forward_on(const bl_fft_real *fft, real *x, real *spectrum);
+void         bl_fft_real_inverse_on(const bl_fft_real *fft, real *spectrum, real *x);
 
 #endif

@@ -215,7 +215,8 @@ static bl_status build(blocks_synthesizer *s, int with_discriminator, bl_error *
     }
     if (nn_params_finish(s->params, err) != BL_OK)
         return err->code;
-    if (!(s->pqmf = nn_pqmf_new(s->n_bands, 8 * s->n_bands, err)) ||
+    s->pqmf = (nn_pqmf){ .n_bands = s->n_bands };
+    if (nn_pqmf_check(&s->pqmf, err) != BL_OK ||
         !(s->noise_bank = make_noise_bank(s->n_noise_bands, s->sample_rate, err)))
         return err->code;
     return BL_OK;
@@ -267,7 +268,6 @@ void blocks_synthesizer_free(blocks_synthesizer *s)
     nn_network_free(s->generator);
     nn_network_free(s->discriminator);
     nn_params_free(s->params);
-    nn_pqmf_free(s->pqmf);
     bl_config_free(s->config);
     free(s->config_text);
     free(s->noise_bank);
@@ -477,11 +477,11 @@ nn_node *blocks_synthesizer_forward(blocks_synthesizer *s, nn_tape *t, nn_node *
         *excitation = sum;
     /* The generator shapes its own contribution; how it gets there is its own affair, so no gradient flows back into
      * the excitation through it: two ways to the same amplitude would fight. */
-    nn_node *bands[2] = { nn_pqmf_analysis(s->pqmf, t, tone ? nn_detach(t, tone) : NULL),
-                          nn_pqmf_analysis(s->pqmf, t, hiss ? nn_detach(t, hiss) : NULL) };
+    nn_node *bands[2] = { nn_pqmf_analysis(&s->pqmf, t, tone ? nn_detach(t, tone) : NULL),
+                          nn_pqmf_analysis(&s->pqmf, t, hiss ? nn_detach(t, hiss) : NULL) };
     nn_node *in[3] = { nn_slice(t, out[0], 2, W, W + J), nn_slice(t, z, 2, W, W + J), nn_concat(t, 1, 2, bands) };
     nn_node *added = without_drift(t, nn_network_run(s->generator, t, in, NULL));
-    return nn_add(t, sum, nn_pqmf_synthesis(s->pqmf, t, added));
+    return nn_add(t, sum, nn_pqmf_synthesis(&s->pqmf, t, added));
 }
 
 /* ---- one tone ---- */

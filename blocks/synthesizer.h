@@ -38,7 +38,7 @@ typedef struct blocks_synthesizer {
     char        *config_text;                         /* as it was given: what a checkpoint stores              */
     nn_params   *params;
     nn_network  *wavenet, *generator, *discriminator; /* the last NULL unless asked for */
-    nn_pqmf     *pqmf;
+    nn_pqmf      pqmf;
     real        *noise_bank;                          /* [n_noise_bands, noise_length]  */
     blocks_voice *voices;
     int          n_voices;

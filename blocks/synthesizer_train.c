@@ -162,7 +162,7 @@ static bl_status read_resolutions(blocks_synthesizer_trainer *t, const bl_config
         if (end == p || n < 16 || n > 16384 || n % 2 || t->n_resolutions == MAX_RESOLUTIONS)
             return bl_fail(err, BL_EARG, "%s: train.stft: expected up to %d even lengths of 16 to 16384, got \"%s\"",
                            bl_config_name(c), MAX_RESOLUTIONS, text);
-        t->resolution[t->n_resolutions++] = (nn_stft_opt){ (int)n, (int)n / 4, (int)n };
+        t->resolution[t->n_resolutions++] = (nn_stft_opt){ .n_fft = (int)n, .hop_length = (int)n / 4, .win_length = (int)n };
         for (p = end; *p == ',' || *p == ' ';)
             p++;
     }
@@ -588,7 +588,7 @@ static double log_spectral_distance(nn_tape *t, const float *x, const float *y, 
 {
     double sum = 0;
     for (int r = 0; r < 2; r++) {
-        const nn_stft_opt o = r ? (nn_stft_opt){ 512, 128, 512 } : (nn_stft_opt){ 2048, 512, 2048 };
+        const nn_stft_opt o = { .n_fft = r ? 512 : 2048, .hop_length = r ? 128 : 512, .win_length = r ? 512 : 2048 };
         nn_node *X = nn_stft_magnitude(t, nn_input(t, (nn_shape){ 2, { 1, n } }, x), o, MAGNITUDE_FLOOR * MAGNITUDE_FLOOR);
         nn_node *Y = nn_stft_magnitude(t, nn_input(t, (nn_shape){ 2, { 1, n } }, y), o, MAGNITUDE_FLOOR * MAGNITUDE_FLOOR);
         nn_node *d = nn_mean(t, nn_abs(t, nn_sub(t, nn_log(t, X), nn_log(t, Y))));

@@ -155,12 +155,25 @@ nn_node *nn_phase_shuffle(nn_tape *t, nn_node *x, int n);
 /* Linear interpolation from frames to samples: [B, C, T] -> [B, C, T*factor]; and its adjoint. */
 nn_node *nn_upsample_linear(nn_tape *t, nn_node *x, int factor);
 nn_node *nn_upsample_linear_grad(nn_tape *t, nn_node *dy, int factor);
-/* STFT of x [B, T], centred with zeros, periodic Hann of win_length: -> [B, 2, F, n_frames] (re, im); and its adjoint. */
-typedef struct nn_stft_opt { int n_fft, hop_length, win_length; } nn_stft_opt;
+/* STFT of x [B, T] -> [B, 2, F, n_frames] (re, im); and its adjoint. Zeros in the options: centred, zeros outside, Hann. */
+typedef enum nn_stft_pad { NN_STFT_ZEROS, NN_STFT_REFLECT, NN_STFT_REPLICATE, NN_STFT_NONE /* center=False */ } nn_stft_pad;
+typedef enum nn_stft_window { NN_STFT_HANN, NN_STFT_HAMMING, NN_STFT_ONES } nn_stft_window;
+typedef struct nn_stft_opt { int n_fft, hop_length, win_length; nn_stft_pad pad; nn_stft_window window; } nn_stft_opt;
 nn_node *nn_stft(nn_tape *t, nn_node *x, nn_stft_opt opt);
 nn_node *nn_stft_adjoint(nn_tape *t, nn_node *spectrum, nn_stft_opt opt, int64_t n_samples);
-/* sqrt(re^2 + im^2 + eps) -> [B, F, n_frames]. */
+int64_t  nn_stft_frames(const nn_stft_opt *opt, int64_t n_samples);
+/* sqrt(re^2 + im^2 + eps) of [B, 2, F, T] -> [B, F, T]; and of an STFT. */
+nn_node *nn_magnitude(nn_tape *t, nn_node *x, double eps);
 nn_node *nn_stft_magnitude(nn_tape *t, nn_node *x, nn_stft_opt opt, double eps);
+/* Phase in radians, -pi..pi, of an oscillator at f0_hz [B, J] -> [B, J hop_length]; and sums of its harmonics under amplitudes
+ * [B, H, J]: sum over h of a_h sin(h phase), partials above half the sample rate left out. Frames stand at j hop_length,
+ * linear in between, the last one held. All but f0_hz's part in what is left out has a gradient. */
+typedef struct nn_oscillator_opt { int hop_length, sample_rate; } nn_oscillator_opt;
+nn_node *nn_oscillator_phase(nn_tape *t, nn_node *f0_hz, nn_oscillator_opt opt);
+nn_node *nn_harmonic_sum(nn_tape *t, nn_node *amplitude, nn_node *phase, nn_node *f0_hz, nn_oscillator_opt opt);
+/* A filter that changes from frame to frame: taps [B, J, L], signal [B, J hop_length] -> the same; each frame of the signal
+ * is convolved with its own taps, the results overlap; tap `delay` is the one without delay. */
+nn_node *nn_frame_filter(nn_tape *t, nn_node *taps, nn_node *signal, int delay);
 /* Oscillator bank at a pitch: amplitude [B, H, J + 1] at frame borders, f0_hz [B, J], stiffness [B] -> [B, J hop_length]. */
 typedef struct nn_harmonic_opt { int hop_length, sample_rate; } nn_harmonic_opt;
 nn_node *nn_harmonic(nn_tape *t, nn_node *amplitude, nn_node *f0_hz, nn_node *stiffness, nn_harmonic_opt opt);

@@ -307,6 +307,8 @@ static const char *const every_layer[][2] = {
     { "transformer_encoder_layer nhead=2 dim_feedforward=5", "4, T" },
     { "transformer_encoder_layer nhead=1 dim_feedforward=6 norm_first=yes causal=yes relative=4", "3, T" },
     { "positional_encoding scale_by_width=yes", "5, T" }, { "position_embedding max_len=20", "3, T" },
+    { "pqmf_analysis n_bands=2 taps=8", "2, T" }, { "pqmf_synthesis n_bands=2 taps=8", "4, T" }, { "stft_magnitude n_fft=8 log=yes", "2, T" },
+    { "harmonic_oscillator sample_rate=100 hop_length=4 from=x,x", "1, T" }, { "filtered_noise hop_length=4", "5, T" },
     { "film from=x,c", "2, T" }, { "wavenet_block channels=4 skip_channels=3 layers=2 from=x,c", "4, T" },
 };
 

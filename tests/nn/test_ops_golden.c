@@ -4,7 +4,8 @@
 
 static nn_node *loss_of(const golden_case *c, nn_tape *t, nn_node *x)
 {
-    static const nn_stft_opt resolutions[] = { { 16, 4, 16 }, { 32, 8, 24 } };
+    static const nn_stft_opt resolutions[] = { { .n_fft = 16, .hop_length = 4, .win_length = 16 },
+                                               { .n_fft = 32, .hop_length = 8, .win_length = 24 } };
     nn_node *target = golden_find(c, "target") ? golden_leaf(t, golden_find(c, "target")) : NULL;
     if (!strcmp(c->kind, "softmax"))
         return nn_softmax(t, x);
@@ -19,7 +20,7 @@ static nn_node *loss_of(const golden_case *c, nn_tape *t, nn_node *x)
     if (!strcmp(c->kind, "l1_loss"))
         return nn_l1_loss(t, x, target);
     if (!strcmp(c->kind, "stft_magnitude"))
-        return nn_stft_magnitude(t, x, (nn_stft_opt){ 16, 4, 12 }, 1e-7);
+        return nn_stft_magnitude(t, x, (nn_stft_opt){ .n_fft = 16, .hop_length = 4, .win_length = 12 }, 1e-7);
     if (!strcmp(c->kind, "multi_resolution_stft"))
         return nn_multi_resolution_stft_loss(t, x, target, 2, resolutions);
     fail_msg("unknown kind of case: %s", c->kind);
