@@ -5,7 +5,7 @@
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/layers.txt", "layer", 25, golden_run_network);
+    golden_run_file("tests/golden/layers.txt", "layer", 40, golden_run_network);
 }
 
 #ifdef BL_F64
@@ -19,6 +19,11 @@ static const struct { const char *layer, *shape; double low, high; int training;
     { "clamp max=0.3", "2, T", -2, 2, 0 }, { "hardsigmoid", "2, T", -5, 5, 0 }, { "hardswish", "2, T", -5, 5, 0 },
     { "log", "2, T", 0.1, 2, 0 }, { "sqrt", "2, T", 0.1, 2, 0 }, { "square", "2, T", -2, 2, 0 }, { "sine omega=3", "2, T", -1, 1, 0 },
     { "power exponent=1.5", "2, T", 0.5, 2, 0 },
+    { "batch_norm1d", "3, T", -1, 2, 1 }, { "batch_norm1d", "3, T", -1, 2, 0 }, { "batch_norm1d affine=no", "3", -1, 2, 1 },
+    { "batch_norm2d", "2, 3, 4", -1, 2, 1 }, { "layer_norm", "4, T", -1, 2, 0 }, { "layer_norm elementwise_affine=no", "4", -1, 2, 0 },
+    { "layer_norm normalized_dims=1", "2, 5", -1, 2, 0 }, { "layer_norm normalized_dims=2", "2, 3, 4", -1, 2, 0 },
+    { "group_norm num_groups=2", "4, T", -1, 2, 0 }, { "group_norm num_groups=2", "4, 2, 3", -1, 2, 0 },
+    { "instance_norm1d affine=yes", "3, T", -1, 2, 0 }, { "instance_norm2d", "2, 3, 4", -1, 2, 0 },
 };
 
 typedef struct bench {

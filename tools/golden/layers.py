@@ -60,4 +60,30 @@ case("log min=0.01", "2, T", torch.rand(1, 2, 7) * 2, lambda v: v.clamp(min=0.01
 case("sqrt", "2, T", torch.rand(1, 2, 7) * 2, torch.sqrt)
 case("power exponent=1.5", "2, T", torch.rand(1, 2, 7) * 2, lambda v: v ** 1.5)
 
+# ---- norms ----
+def tracked(module):
+    module.running_mean.copy_(torch.randn_like(module.running_mean))
+    module.running_var.copy_(torch.rand_like(module.running_var) + 0.5)
+    del module._buffers["num_batches_tracked"]
+    module.num_batches_tracked = None  # only counts
+    return module
+
+
+case("batch_norm1d", "3, T", torch.randn(4, 3, 5) * 2 + 1, tracked(nn.BatchNorm1d(3)), training=1, name="batch_norm1d_training")
+case("batch_norm1d", "3, T", torch.randn(2, 3, 5), tracked(nn.BatchNorm1d(3)), name="batch_norm1d_evaluation")
+case("batch_norm1d momentum=0.3 eps=0.001", "3", torch.randn(5, 3), tracked(nn.BatchNorm1d(3, 1e-3, 0.3)), training=1)
+case("batch_norm1d affine=no track_running_stats=no", "3, T", torch.randn(2, 3, 5), nn.BatchNorm1d(3, affine=False, track_running_stats=False))
+case("batch_norm2d", "3, 2, T", torch.randn(2, 3, 2, 4) + 5, tracked(nn.BatchNorm2d(3)), training=1, name="batch_norm2d_training")
+case("batch_norm2d", "3, 2, T", torch.randn(2, 3, 2, 4), tracked(nn.BatchNorm2d(3)), name="batch_norm2d_evaluation")
+ln = nn.LayerNorm(4)
+case("layer_norm", "4, T", torch.randn(2, 4, 5), ln, lambda v: ln(v.transpose(1, 2)).transpose(1, 2))
+case("layer_norm normalized_dims=1", "3, 6", torch.randn(2, 3, 6), nn.LayerNorm(6))
+case("layer_norm normalized_dims=2 eps=0.01", "2, 3, 4", torch.randn(2, 2, 3, 4), nn.LayerNorm((3, 4), 0.01))
+case("layer_norm normalized_dims=3 elementwise_affine=no", "2, 3, 4", torch.randn(2, 2, 3, 4), nn.LayerNorm((2, 3, 4), elementwise_affine=False))
+case("group_norm num_groups=2", "4, T", torch.randn(2, 4, 5), nn.GroupNorm(2, 4))
+case("group_norm num_groups=2", "6", torch.randn(2, 6), nn.GroupNorm(2, 6), name="group_norm_of_vectors")
+case("group_norm num_groups=2 affine=no", "4, 2, 3", torch.randn(2, 4, 2, 3), nn.GroupNorm(2, 4, affine=False))
+case("instance_norm1d affine=yes", "3, T", torch.randn(2, 3, 6), nn.InstanceNorm1d(3, affine=True))
+case("instance_norm2d", "3, 2, 4", torch.randn(2, 3, 2, 4), nn.InstanceNorm2d(3))
+
 out.close()
