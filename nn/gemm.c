@@ -12,6 +12,7 @@ enum {
     PACKED_ROW = DEPTH + 16,
     BLOCK_ROWS = 512, /* of C at once: with a chunk of B it fills half of a second-level cache */
     BLOCK_PANELS = 4,
+    GROUP = 8,        /* tiles of a transposed A that are packed together: whole cache lines of it */
     TASKS = 16,       /* wanted, where the product has room for so many */
 };
 static const double PARALLEL_MIN = 4e5; /* multiply-adds; below, waking a thread costs more than it does */
@@ -50,30 +51,70 @@ static void pack_panel(const product *p, int64_t k0, int64_t depth, int64_t n0, 
         p->kernel->transpose(n, depth, p->b + n0 * p->ldb + k0, p->ldb, to, p->width);
         return;
     }
+    enum { PIECE = 32 / sizeof(real) }; /* divides every width */
     const real *from = p->b + k0 * p->ldb + n0;
     for (int64_t i = 0; i < depth; i++, from += p->ldb, to += p->width) {
+        if (n == p->width) {
+            for (int64_t j = 0; j < n; j += PIECE)
+                memcpy(to + j, from + j, PIECE * sizeof(real));
+            continue;
+        }
         memcpy(to, from, (size_t)n * sizeof(real));
         memset(to + n, 0, (size_t)(p->width - n) * sizeof(real));
     }
 }
 
-/* Rows of A [rows, depth] as they lie, or transposed as [depth, rows] when their lines would be far apart. */
+static int64_t tile_start(int64_t m, int64_t tiles, int64_t i) /* rows shared out evenly */
+{
+    return i * m / tiles;
+}
+
+/* Tiles i .. of a transposed A, each [depth, NN_TILE_ROWS], PACKED_ROW rows apart: not a power of two. */
+static void pack_group(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t k0, int64_t depth, real *to)
+{
+    const int64_t n = min64(GROUP, tiles - i), first = tile_start(m, tiles, i);
+    const real *from = p->a + k0 * p->lda + m0 + first;
+    int64_t start[GROUP + 1];
+    for (int64_t g = 0; g <= n; g++)
+        start[g] = tile_start(m, tiles, i + g) - first;
+    for (int64_t k = 0; k < depth; k++, from += p->lda)
+        for (int64_t g = 0; g < n; g++) {
+            const int64_t rows = start[g + 1] - start[g];
+            real *row = to + (g * PACKED_ROW + k) * NN_TILE_ROWS;
+            if (rows == NN_TILE_ROWS)
+                memcpy(row, from + start[g], NN_TILE_ROWS * sizeof(real));
+            else
+                for (int64_t r = 0; r < rows; r++)
+                    row[r] = from[start[g] + r];
+        }
+}
+
+/* What tile i + 1 (of a transposed A: a share of the next group) will read is on its way while tile i is computed. */
+static void fetch_ahead(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t k0, int64_t depth)
+{
+    enum { LINE = 64 / sizeof(real) };
+    if (p->transpose_a) {
+        const int64_t group = i / GROUP + 1, share = i % GROUP, first = tile_start(m, tiles, min64(group * GROUP, tiles));
+        const int64_t end = tile_start(m, tiles, min64((group + 1) * GROUP, tiles));
+        for (int64_t k = share * depth / GROUP; k < (share + 1) * depth / GROUP; k++)
+            for (int64_t j = first; j < end; j += LINE)
+                __builtin_prefetch(p->a + (k0 + k) * p->lda + m0 + j, 0, 2);
+    } else if (i + 1 < tiles) {
+        for (int64_t r = tile_start(m, tiles, i + 1); r < tile_start(m, tiles, i + 2); r++)
+            for (int64_t k = 0; k < depth; k += LINE)
+                __builtin_prefetch(p->a + (m0 + r) * p->lda + k0 + k, 0, 2);
+    }
+}
+
+/* Rows of A [rows, depth] as they lie, or copied; of a transposed A packed_a holds them. */
 static void run_rows(const product *p, int64_t m0, int rows, int64_t k0, int64_t depth, int64_t n0, int64_t n, const real *b,
                      int32_t (*step)[2], real *packed_a)
 {
     const int64_t lanes = p->kernel->lanes, columns_at_once = p->width;
     nn_tile t = { .k = depth, .alpha = p->alpha, .step = &step[0][0], .c_row = p->ldc };
     if (p->transpose_a) {
-        const real *from = p->a + k0 * p->lda + m0;
         t.a = packed_a;
         t.a_row = 1;
-        if (rows == NN_TILE_ROWS)
-            for (int64_t i = 0; i < depth; i++)
-                memcpy(packed_a + i * NN_TILE_ROWS, from + i * p->lda, NN_TILE_ROWS * sizeof(real));
-        else
-            for (int64_t i = 0; i < depth; i++)
-                for (int r = 0; r < rows; r++)
-                    packed_a[i * NN_TILE_ROWS + r] = from[i * p->lda + r];
     } else if (n > 2 * p->width) { /* rows a power of two apart would drive each other out of the first-level cache */
         t.a = packed_a;
         t.a_row = PACKED_ROW;
@@ -100,7 +141,7 @@ static void run_rows(const product *p, int64_t m0, int rows, int64_t k0, int64_t
 /* One block of C. */
 static void run_block(const product *p, int64_t m0, int64_t m, int64_t n0, int64_t n)
 {
-    real *workspace = nn_workspace(), *packed_a = workspace + NN_WORKSPACE - PACKED_ROW * NN_TILE_ROWS;
+    real *workspace = nn_workspace(), *packed_a = workspace + NN_WORKSPACE - GROUP * PACKED_ROW * NN_TILE_ROWS;
     int32_t step[DEPTH][2];
     const int64_t tiles = (m + p->kernel->rows - 1) / p->kernel->rows, padded_n = round_up(p->n, p->width);
     const int32_t a_step = p->transpose_a ? NN_TILE_ROWS : 1, b_step = (int32_t)(p->direct_b ? p->ldb : p->width);
@@ -118,9 +159,13 @@ static void run_block(const product *p, int64_t m0, int64_t m, int64_t n0, int64
         else
             for (int64_t j = 0; j < n; j += p->width)
                 pack_panel(p, k0, depth, n0 + j, min64(p->width, n - j), workspace + j * depth);
-        for (int64_t i = 0; i < tiles; i++) { /* rows shared out evenly */
-            const int64_t r0 = i * m / tiles, r1 = (i + 1) * m / tiles;
-            run_rows(p, m0 + r0, (int)(r1 - r0), k0, depth, n0, n, b, step, packed_a);
+        for (int64_t i = 0; i < tiles; i++) {
+            const int64_t r0 = tile_start(m, tiles, i), r1 = tile_start(m, tiles, i + 1);
+            if (p->transpose_a && i % GROUP == 0)
+                pack_group(p, m0, m, tiles, i, k0, depth, packed_a);
+            fetch_ahead(p, m0, m, tiles, i, k0, depth);
+            run_rows(p, m0 + r0, (int)(r1 - r0), k0, depth, n0, n, b, step,
+                     packed_a + (p->transpose_a ? i % GROUP * PACKED_ROW * NN_TILE_ROWS : 0));
         }
     }
 }
