@@ -69,9 +69,14 @@ nn_node *nn_broadcast_to(nn_tape *t, nn_node *x, nn_shape shape);
 /* x[..., index[t]]: reflect padding, nearest upsampling, phase shuffle. index values in 0..T-1, copied. */
 nn_node *nn_gather_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n);
 nn_node *nn_scatter_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n_out); /* its adjoint   */
-/* rows of a table [N, D] by index (float whole numbers) [..] -> [.., D]; and its adjoint. */
-nn_node *nn_embedding(nn_tape *t, nn_node *table, nn_node *index);
-nn_node *nn_embedding_grad(nn_tape *t, nn_node *dy, nn_node *index, int64_t n_rows);
+/* torch.gather: y[i,j,k] = x[i, index[i,j,k], k] for dim 1; and its adjoint, torch.scatter_add into zeros of a shape. */
+nn_node *nn_gather(nn_tape *t, nn_node *x, int dim, nn_node *index);
+nn_node *nn_scatter_add(nn_tape *t, nn_node *x, int dim, nn_node *index, nn_shape shape);
+/* rows of a table [N, D] by index (float whole numbers) [..] -> [.., D]. The row padding_idx (-1: none) gets no gradient, as in
+ * torch; _without reads it as zeros, too. And the adjoint of both. */
+nn_node *nn_embedding(nn_tape *t, nn_node *table, nn_node *index, int64_t padding_idx);
+nn_node *nn_embedding_without(nn_tape *t, nn_node *table, nn_node *index, int64_t padding_idx);
+nn_node *nn_embedding_grad(nn_tape *t, nn_node *dy, nn_node *index, int64_t n_rows, int64_t padding_idx);
 /* picks x[.., index[..]] along the last dimension: [N, C], [N] -> [N]; and its adjoint. */
 nn_node *nn_pick(nn_tape *t, nn_node *x, nn_node *index);
 nn_node *nn_pick_grad(nn_tape *t, nn_node *dy, nn_node *index, int64_t n_classes);

@@ -55,7 +55,7 @@ static int shape_fits(const nn_shape *shape)
 
 static int add(nn_params *p, const char *name, nn_shape shape, nn_init init, double scale, int is_buffer, bl_error *err)
 {
-    nn_param q = { .shape = shape, .offset = p->n_elements, .init = init, .scale = scale, .is_buffer = is_buffer };
+    nn_param q = { .shape = shape, .offset = p->n_elements, .init = init, .scale = scale, .is_buffer = is_buffer, .zero_row = -1 };
     char text[96];
 
     if (p->value) {
@@ -145,6 +145,9 @@ void nn_params_init(nn_params *p, uint64_t seed)
         bl_rng_seed(&rng, bl_hash(0, q->name, strlen(q->name)) ^ seed);
         for (int64_t j = 0; j < n; j++)
             x[j] = (real)draw(&rng, q);
+        const int64_t width = q->zero_row >= 0 ? n / q->shape.dim[0] : 0;
+        for (int64_t j = 0; j < width; j++)
+            x[q->zero_row * width + j] = 0;
     }
 }
 

@@ -31,6 +31,7 @@ typedef struct nn_param {
     double   scale;      /* UNIFORM: bound, NORMAL: standard deviation       */
     int      is_buffer;
     int      frozen;     /* takes part in the graph without a gradient       */
+    int64_t  zero_row;   /* of the first dim, starts as zeros; -1: none      */
 } nn_param;
 
 typedef struct nn_params {

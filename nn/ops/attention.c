@@ -26,7 +26,8 @@
 typedef struct attr {
     nn_attention_opt opt;
     uint64_t         seed;
-    real            *lse;   /* [B, H, Tq], kept for the gradient; NULL: nobody will ask, or it is computed again */
+    int              keeps_lse; /* for the gradient; else nobody will ask, or it is computed again */
+    real            *lse;       /* [B, H, Tq]; NULL also on a dry tape                              */
 } attr;
 
 enum { Q, K, V, LENGTHS, RELATIVE };        /* inputs of attention */
@@ -101,19 +102,19 @@ static int64_t grad_scratch(const nn_node *y)
 {
     const attr *a = y->attr;
     const nn_attention_size s = size_of(y->in + GRAD_INPUTS, y->n_in - GRAD_INPUTS, a);
-    const int64_t again = a->lse ? 0 : s.B * s.H * s.Tq * (1 + s.V);
-    return again + most(nn_attention_grad_scratch(&s), a->lse ? 0 : nn_attention_scratch(&s));
+    const int64_t again = a->keeps_lse ? 0 : s.B * s.H * s.Tq * (1 + s.V);
+    return again + most(nn_attention_grad_scratch(&s), a->keeps_lse ? 0 : nn_attention_scratch(&s));
 }
 
 static void grad_forward(nn_tape *t, nn_node *y)
 {
     const attr *a = y->attr;
     const nn_attention_size s = size_of(y->in + GRAD_INPUTS, y->n_in - GRAD_INPUTS, a);
-    const int64_t n_lse = s.B * s.H * s.Tq, n_again = a->lse ? 0 : n_lse * (1 + s.V);
-    real *lse = a->lse ? a->lse : y->scratch, *rest = y->scratch + n_again;
+    const int64_t n_lse = s.B * s.H * s.Tq, n_again = a->keeps_lse ? 0 : n_lse * (1 + s.V);
+    real *lse = a->keeps_lse ? a->lse : y->scratch, *rest = y->scratch + n_again;
     real *dq = y->x, *dk = dq + s.B * s.H * s.D * s.Tq, *dv = dk + s.B * s.H * s.D * s.Tk;
     (void)t;
-    if (!a->lse)
+    if (!a->keeps_lse)
         nn_attention_run(&s, lse + n_lse, lse, rest);
     nn_attention_grad_run(&s, y->in[Y]->x, lse, y->in[DY]->x, dq, dk, dv, s.table ? dv + s.B * s.H * s.V * s.Tk : NULL, rest);
 }
@@ -296,7 +297,8 @@ nn_node *nn_attention(nn_tape *t, nn_node *q, nn_node *k, nn_node *v, nn_node *l
     if (relative && !lengths && k->shape.rank == 3)
         lengths = nn_full(t, (nn_shape){ 1, { k->shape.dim[0] } }, (double)k->shape.dim[2]);
     const int wanted = q->needs_grad || k->needs_grad || v->needs_grad || (relative && relative->needs_grad);
-    if (t->recording && wanted && q->shape.rank == 3 && opt.heads > 0)
+    a.keeps_lse = t->recording && wanted && q->shape.rank == 3 && opt.heads > 0;
+    if (a.keeps_lse)
         a.lse = nn_scratch(t, q->shape.dim[0] * opt.heads * q->shape.dim[2]);
     return nn_apply(t, &nn_op_attention, &a, relative ? 5 : lengths ? 4 : 3, (nn_node *const[]){ q, k, v, lengths, relative });
 }

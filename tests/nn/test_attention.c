@@ -1,4 +1,4 @@
-/* Attention and positions: against PyTorch (tools/golden/attention.py writes tests/golden/attention.txt), against the same
+/* Attention, positions, gather, padding in an embedding: against PyTorch (tools/golden/attention.py writes tests/golden/attention.txt), against the same
  * attention from primitive ops where many blocks meet, dropout, what cannot be seen, and every mistake's sentence. */
 #include "tests/nn/golden.h"
 
@@ -7,13 +7,39 @@
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/attention.txt", "layer", 11, golden_run_network);
+    golden_run_file("tests/golden/attention.txt", "layer", 12, golden_run_network);
 }
 
 static void gradient_penalties_agree_with_pytorch_to_second_order(void **state)
 {
     (void)state;
     golden_run_file("tests/golden/attention.txt", "gradient_penalty", 2, golden_run_network);
+}
+
+/* torch.gather and torch.scatter_add. */
+static void run_gather(const golden_case *c)
+{
+    bl_error err = { BL_OK, "" };
+    nn_tape *t = nn_tape_new(&err);
+    nn_node *x = golden_leaf(t, golden_find(c, "x")), *index = golden_leaf(t, golden_find(c, "index")), *dx = NULL;
+    const golden_tensor *want = golden_find(c, "y");
+    const int dim = (int)golden_find(c, "dim")->x[0];
+    nn_node *y = strcmp(c->kind, "gather") ? nn_scatter_add(t, x, dim, index, want->shape) : nn_gather(t, x, dim, index);
+    nn_grad(t, y, golden_leaf(t, golden_find(c, "dy")), 1, &x, &dx, 0);
+    assert_int_equal(t->err.code, BL_OK);
+    assert_true(nn_same_shape(&y->shape, &want->shape));
+    golden_compare(c, "y", y->x, want);
+    golden_compare(c, "dx", dx->x, golden_find(c, "dx"));
+    index->x[0] = 9;
+    assert_null(nn_gather(t, x, dim, index));
+    assert_non_null(strstr(t->err.msg, "index 9 lies outside 0.."));
+    nn_tape_free(t);
+}
+
+static void gather_and_scatter_add_agree_with_pytorch(void **state)
+{
+    (void)state;
+    golden_run_file("tests/golden/attention.txt", NULL, 3, run_gather);
 }
 
 /* ---- many blocks ---- */
@@ -187,6 +213,22 @@ static void padding_changes_nothing(void **state)
     bl_config_free(config);
 }
 
+static void the_padding_row_of_an_embedding_starts_at_zero(void **state)
+{
+    bl_error err = { BL_OK, "" };
+    bl_config *config = bl_config_parse("[n]\ninput.x = 1, T\na = embedding num_embeddings=4 embedding_dim=3 padding_idx=1\n", "t", &err);
+    nn_params *p = nn_params_new(&err);
+    nn_network *net = nn_network_build(config, "n", p, &err);
+    (void)state;
+    assert_int_equal(nn_params_finish(p, &err), BL_OK);
+    nn_params_init(p, 1);
+    for (int i = 0; i < 12; i++)
+        assert_true((p->value[p->param[0].offset + i] == 0) == (i / 3 == 1));
+    nn_network_free(net);
+    nn_params_free(p);
+    bl_config_free(config);
+}
+
 /* ---- memory and mistakes ---- */
 
 static void memory_grows_with_the_length_and_not_with_its_square(void **state)
@@ -219,6 +261,7 @@ static void every_mistake_is_one_sentence(void **state)
         { "input.x = 4, T\na = transformer_encoder_layer nhead=2 from=x,x\n", "expects the lengths of the examples as [1], got [4, -1]" },
         { "input.x = 4, T\na = transformer_encoder_layer nhead=3\n", "3 heads do not divide the 4 channels" },
         { "input.x = 4, 20\na = position_embedding max_len=19\n", "max_len=19 positions, but the input has 20" },
+        { "input.x = 1, T\na = embedding num_embeddings=4 embedding_dim=2 padding_idx=4\n", "padding_idx=4: there are only 4 numbers" },
         { "input.x = 4\na = positional_encoding\n", "expects an input of [channels, T], got [4]" },
     };
     (void)state;
@@ -257,11 +300,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_agree_with_pytorch_forward_and_backward),
         cmocka_unit_test(gradient_penalties_agree_with_pytorch_to_second_order),
+        cmocka_unit_test(gather_and_scatter_add_agree_with_pytorch),
         cmocka_unit_test(blocks_agree_with_the_whole_matrix),
         cmocka_unit_test(relative_positions_count_by_distance),
         cmocka_unit_test(dropout_zeroes_weights_and_keeps_the_mean),
         cmocka_unit_test(a_query_that_sees_nothing_gives_zero),
         cmocka_unit_test(padding_changes_nothing),
+        cmocka_unit_test(the_padding_row_of_an_embedding_starts_at_zero),
         cmocka_unit_test(memory_grows_with_the_length_and_not_with_its_square),
         cmocka_unit_test(every_mistake_is_one_sentence),
         cmocka_unit_test(lengths_outside_the_sequence_are_errors),

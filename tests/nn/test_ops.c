@@ -386,8 +386,9 @@ static const char *const large[][2] = {
     { "conv2d", "[3,12,40,37] [24,12,3,3] [24]; 2 2 1 1 1 1 1 1 1 0 0" }, { "conv2d", "[20,64,8,8] [40,32,3,3]; 1 1 1 1 2 1 1 1 1 0 0" },
     { "conv2d_weight_grad", "[3,12,40,37] [3,24,20,19]; 2 2 1 1 1 1 1 1 1 3 3" },
     { "conv_transpose2d", "[9,24,8,8] [24,12,4,4] [12]; 2 2 1 1 1 1 1 1 1 0 0" }, { "cos", "[3,7,2000]" },
-    { "div", "[3,7,2000] [3,7,2000]:1..2" }, { "embedding", "[50,300] [200]:0..50" },
-    { "embedding_grad", "[200,300] [200]:0..50; 50" }, { "exp", "[3,7,2000]" }, { "gated_tanh", "[3,14,2100]" },
+    { "div", "[3,7,2000] [3,7,2000]:1..2" }, { "embedding", "[50,300] [200]:0..50; 3 0" },
+    { "embedding_grad", "[200,300] [200]:0..50; 50 3" }, { "exp", "[3,7,2000]" }, { "gather", "[3,70,200] [3,90,200]:0..70; 1" },
+    { "scatter_add", "[3,90,200] [3,90,200]:0..70; 1 3 70 200" }, { "gated_tanh", "[3,14,2100]" },
     { "leaky_relu", "[3,7,2000]; 0.2" }, { "log", "[3,7,2000]:1..2" }, { "log_softmax", "[600,40]; -1" },
     { "lstm", "[7,40,30] [256,30] [256,64] [256]" }, { "lstm", "[20,9,40] [1024,40] [1024,128] [1024] [20]:1..9.9" },
     { "gru", "[7,40,30] [192,30] [192,64] [256]" }, { "gru", "[2,90,40] [768,40] [768,128] [1024]" },
@@ -706,7 +707,7 @@ static void indices_outside_the_table_are_errors(void **state)
     for (int i = 0; i < 3; i++) {
         nn_tape_reset(t);
         nn_node *x = nn_full(t, nn_shape_of(2, 4, 4), 1);
-        assert_null(nn_embedding(t, x, nn_input(t, nn_shape_of(1, 1), &bad[i])));
+        assert_null(nn_embedding(t, x, nn_input(t, nn_shape_of(1, 1), &bad[i]), -1));
         assert_int_equal(t->err.code, BL_EARG);
         assert_non_null(strstr(t->err.msg, "outside 0..3"));
     }

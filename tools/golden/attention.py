@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden values of attention and positions from PyTorch (double), for tests/nn/test_attention.c: values, all gradients, a
+"""Golden values of attention, positions and gather from PyTorch (double), for tests/nn/test_attention.c: values, all gradients, a
 gradient penalty. Writes tests/golden/attention.txt; tests/nn/golden.h describes its lines. Relative positions, which PyTorch
 lacks, are written out here with one row of the table per pair of positions."""
 import math
@@ -148,6 +148,26 @@ case("positional_encoding", "layer", {"x": torch.randn(1, 5, 140)}, [("a", "posi
 w = nn.Embedding(9, 3)
 case("position_embedding", "layer", {"x": torch.randn(2, 3, 7)}, [("a", "position_embedding max_len=9")], {"a": w},
      lambda x: x + t(w(torch.arange(7))[None]))
+
+table = nn.Embedding(5, 3, padding_idx=2)
+case("embedding_with_padding", "layer", {"n": torch.tensor([[[0., 2, 4, 2]], [[1, 2, 1, 3]]])},
+     [("a", "embedding num_embeddings=5 embedding_dim=3 padding_idx=2")], {"a": table}, lambda n: t(table(n.long()[:, 0])))
+
+
+def gather_case(name, kind, x, dim, index, shape=None):
+    out.write("case %s %s\ntraining 0\n" % (name, kind))
+    leaf = x.clone().requires_grad_()
+    y = torch.gather(leaf, dim, index) if shape is None else torch.zeros(shape).scatter_add(dim, index, leaf)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    for key, v in (("x", x), ("index", index), ("dim", torch.tensor(dim)), ("dy", dy), ("y", y), ("dx", leaf.grad)):
+        tensor(key, v)
+    out.write("end\n")
+
+
+gather_case("gather_middle", "gather", torch.randn(3, 4, 5), 1, torch.randint(0, 4, (2, 6, 5)))
+gather_case("gather_last", "gather", torch.randn(3, 4, 5), 2, torch.randint(0, 5, (3, 2, 7)))
+gather_case("scatter_add", "scatter_add", torch.randn(2, 6, 5), 1, torch.randint(0, 4, (2, 6, 5)), (3, 4, 5))
 
 e4, last = encoder(4, 2, 6), nn.Linear(4, 1)
 case("penalty_encoder", "gradient_penalty", {"x": torch.randn(2, 4, 5)},
