@@ -108,7 +108,11 @@ void nn_conv_forward(const nn_conv_op *op, nn_node *n)
 {
     const nn_conv_size s = size_of(op, n);
     const real *bias = n->n_in > 2 ? n->in[2]->x : NULL;
-    if (op->kind == NN_CONV_PRODUCT)
+    if (nn_conv_is_scale(&s) && op->kind == NN_CONV_WEIGHT)
+        nn_conv_scale_weight(&s, n->in[0]->x, n->in[1]->x, n->x);
+    else if (nn_conv_is_scale(&s))
+        nn_conv_scale(&s, n->in[0]->x, n->in[1]->x, bias, n->x);
+    else if (op->kind == NN_CONV_PRODUCT)
         nn_conv_product(&s, n->in[0]->x, n->in[1]->x, bias, n->x);
     else if (op->kind == NN_CONV_ADJOINT)
         nn_conv_adjoint(&s, n->in[0]->x, n->in[1]->x, bias, n->x);
@@ -119,7 +123,7 @@ void nn_conv_forward(const nn_conv_op *op, nn_node *n)
 int64_t nn_conv_scratch(const nn_conv_op *op, const nn_node *n)
 {
     const nn_conv_size s = size_of(op, n);
-    return op->kind == NN_CONV_WEIGHT ? nn_conv_weight_scratch(&s) : 0;
+    return op->kind == NN_CONV_WEIGHT && !nn_conv_is_scale(&s) ? nn_conv_weight_scratch(&s) : 0;
 }
 
 static nn_node *apply(const nn_conv_op *op, nn_tape *t, nn_conv_kind kind, nn_node *a, nn_node *b, const nn_shape *size)
