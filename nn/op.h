@@ -10,6 +10,8 @@
  * as soon as forward no longer needs them. 0, the default, keeps everything. `product` set: of in[0] and in[1], each is
  * read for the gradient of the other only, so that a constant factor (a dropout mask, a frozen weight) frees the other one.
  *
+ * `cheap` set: y costs little more than reading its inputs. Where those are kept anyway, y is not: it is computed again when a
+ * gradient rule reads it.
  * `in_place` set: y has the shape of in[0], and forward reads each element of it before it writes that of y and no other, so
  * that y may lie over in[0]. It does where nobody will read in[0] again (nn_last_use).
  *
@@ -34,6 +36,7 @@ struct nn_op {
     int         first_order_only;  /* second order goes through another op; say why in the file */
     unsigned    no_grad;           /* bit i: input i has no gradient by design (an index, a pitch)    */
     unsigned    unread;            /* NN_READ_IN(i), NN_READ_OUT, NN_READ_ANY: values that backward never looks at */
+    int         cheap;             /* y may be computed again                                         */
     int         in_place;          /* y may lie over in[0]                                            */
     int         product;           /* bilinear in in[0] and in[1]                                     */
     int64_t   (*scratch)(const nn_node *y);                  /* elements wanted in y->scratch during forward */

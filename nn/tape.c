@@ -296,6 +296,7 @@ nn_node *nn_detach(nn_tape *t, nn_node *x)
 {
     nn_node *n = t->err.code ? NULL : node_new(t, 0);
     if (n) {
+        BL_ASSERT(!x->released);
         n->shape = x->shape;
         n->x = x->x;
         n->buffer = x->buffer;
@@ -336,6 +337,22 @@ static void mark_needed(nn_node *y)
     for (int i = 0; i < y->n_in; i++)
         if (!(op->unread & NN_READ_IN(i)) && !(op->product && i < 2 && !y->in[1 - i]->needs_grad))
             y->in[i]->needed = 1;
+}
+
+static void compute(nn_tape *t, nn_node *y)
+{
+    const int64_t n_scratch = y->op->scratch ? y->op->scratch(y) : 0;
+    bl_block *scratch = n_scratch > 0 ? buffer_new(t, n_scratch) : NULL;
+    if (scratch)
+        y->scratch = scratch->data;
+    const double start = t->profile ? bl_seconds() : 0;
+    if (!t->err.code && !t->dry)
+        y->op->forward(t, y);
+    if (t->profile)
+        nn_profile_add(t, y, bl_seconds() - start);
+    if (scratch)
+        bl_heap_release(&t->memory->values, scratch);
+    y->scratch = NULL;
 }
 
 nn_node *nn_last_use(nn_node *x)
@@ -387,18 +404,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
         if (over)
             in[0]->buffer = NULL; /* it is y's; in[0]->x stays until forward has read it */
         y->x = y->buffer->data;
-        const int64_t n_scratch = op->scratch ? op->scratch(y) : 0;
-        bl_block *scratch = n_scratch > 0 ? buffer_new(t, n_scratch) : NULL;
-        if (scratch)
-            y->scratch = scratch->data;
-        const double start = t->profile ? bl_seconds() : 0;
-        if (!t->err.code && !t->dry)
-            op->forward(t, y);
-        if (t->profile)
-            nn_profile_add(t, y, bl_seconds() - start);
-        if (scratch)
-            bl_heap_release(&t->memory->values, scratch);
-        y->scratch = NULL;
+        compute(t, y);
         if (over) {
             in[0]->x = NULL;
             in[0]->released = 1;
@@ -411,10 +417,39 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
 
 /* ---- scopes: inference keeps nothing, training what gradients read ---- */
 
+/* Whatever x is computed from will be there when a rule reads x. */
+static int can_come_again(const nn_node *x)
+{
+    if (!x->op || !x->op->cheap)
+        return 0;
+    for (int i = 0; i < x->n_in; i++)
+        if (x->in[i]->released || (x->in[i]->buffer && !x->in[i]->needed))
+            return 0;
+    return 1;
+}
+
 void nn_release(nn_tape *t, nn_node *x)
 {
-    if (x && !x->keep && !(t->recording && x->needed))
-        node_release(t, x);
+    const int wanted = x && t->recording && x->needed;
+    if (!x || x->keep || (wanted && !can_come_again(x)))
+        return;
+    node_release(t, x);
+    x->again = (unsigned char)(x->released && wanted);
+}
+
+static void come_again(nn_tape *t, nn_node *x)
+{
+    if (!x->again)
+        return;
+    x->again = 0;
+    for (int i = 0; i < x->n_in; i++)
+        come_again(t, x->in[i]);
+    x->buffer = t->err.code ? NULL : buffer_new(t, nn_count(&x->shape));
+    if (!x->buffer)
+        return;
+    x->x = x->buffer->data;
+    x->released = 0;
+    compute(t, x);
 }
 
 nn_node *nn_scope_begin(nn_tape *t)
@@ -503,6 +538,17 @@ static unsigned char *mark_wanted(nn_tape *t, nn_node *y, int n, nn_node *const 
     return wanted;
 }
 
+/* Values that n's rule will read and that were left to be computed again. */
+static void bring_what_is_read(nn_tape *t, nn_node *n)
+{
+    const nn_op *op = n->op;
+    if (!(op->unread & NN_READ_OUT))
+        come_again(t, n);
+    for (int i = 0; i < n->n_in; i++)
+        if (!(op->unread & NN_READ_IN(i)) && !(op->product && i < 2 && !nn_wants_grad(t, n->in[1 - i])))
+            come_again(t, n->in[i]);
+}
+
 static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs, nn_node *const *xs, nn_node **result)
 {
     const size_t count = (size_t)y->index + 1;
@@ -535,7 +581,9 @@ static void sweep(nn_tape *t, nn_node *y, nn_node *dy, sweep_mode mode, int n_xs
             if (mode == SWEEP_CONSUME && n->grad_sink && !t->dry)
                 add_in_place(n->grad_sink, g->x, nn_count(&n->shape));
         } else if (n->op->backward) {
-            n->op->backward(t, n, g, din);
+            bring_what_is_read(t, n);
+            if (!t->err.code)
+                n->op->backward(t, n, g, din);
         }
         for (int i = 0; i < n->n_in && !t->err.code; i++) {
             nn_node *in = n->in[i];

@@ -18,7 +18,8 @@
  *          nothing, so model code needs no checks. NULL inputs are accepted once err is set.
  * Memory   Nodes and buffers belong to the tape and die at nn_tape_reset, which keeps the memory: a steady
  *          step allocates nothing from the heap. A scope (nn_scope_begin/_end) releases the values made in it but
- *          its result; while recording, those stay that a gradient rule will read, until nn_backward has read them.
+ *          its result; while recording, those stay that a gradient rule will read, until nn_backward has read them, or they
+ *          are computed again then (op.h: cheap).
  * Threads  One tape per thread; kernels run parallel inside. Results do not depend on the thread count.
  */
 #ifndef BL_NN_TAPE_H
@@ -54,6 +55,7 @@ typedef struct nn_node {
     unsigned char    needed;     /* a gradient rule will read the value (op.h: unread)                */
     unsigned char    last_use;   /* the next op that takes it is the last (nn_last_use)               */
     unsigned char    released;   /* the value is gone: reading it is a mistake                        */
+    unsigned char    again;      /* released, but a rule that reads it gets it computed again         */
     int64_t          index;      /* place on the tape                                                 */
     real            *grad_sink;  /* parameters: where nn_backward adds the gradient                   */
     real            *scratch;    /* working memory of forward, while it runs (op.h)                    */

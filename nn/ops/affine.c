@@ -30,6 +30,7 @@ const nn_op nn_op_affine = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,5]; -2.5 0.5", "[7]; 1 3", NULL },
 };

@@ -64,6 +64,7 @@ const nn_op nn_op_broadcast_to = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[3,1]; 2 3 4", "[1]; 5", "[2,1,4]; 2 3 4", NULL },
 };

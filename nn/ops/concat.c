@@ -63,6 +63,7 @@ const nn_op nn_op_concat = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4] [2,1,4] [2,2,4]; 1", "[2,3] [2,3]; 0", "[2,3] [2,1]; 1", NULL },
 };

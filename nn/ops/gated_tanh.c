@@ -138,6 +138,7 @@ const nn_op nn_op_gated_tanh = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_OUT,
+    .cheap = 1,
     .examples = (const char *const[]){ "[2,6,5]:-2..2", "[1,2,0]", NULL },
 };
 

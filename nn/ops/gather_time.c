@@ -103,6 +103,7 @@ const nn_op nn_op_gather_time = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = nn_time_index_parse,
     .examples = (const char *const[]){ "[3,5]; shared", "[2,3,5]; per_example", "[5]; shared", NULL },
 };

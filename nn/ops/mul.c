@@ -20,6 +20,7 @@ const nn_op nn_op_mul = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_OUT,
+    .cheap = 1,
     .product = 1,
     .examples = (const char *const[]){ "[2,3,5] [2,3,5]", "[2,3,5] [3,1]", "[4,1] [3,1,5]", "[2,3] []", NULL },
 };

@@ -51,6 +51,7 @@ const nn_op nn_op_pad = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,5,3]; 1 1 2", "[2,5]; 1 0 3", "[4]; 0 0 0", NULL },
 };

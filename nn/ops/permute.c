@@ -109,6 +109,7 @@ const nn_op nn_op_permute = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4]; 0 2 1", "[2,3,4]; 2 0 1", "[2,3,2,3]; 3 1 0 2", "[3,5]; 1 0", "[33,2]; 1 0", "[2,1,33]; 2 1 0", NULL },
 };

@@ -48,6 +48,7 @@ const nn_op nn_op_slice = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,5,3]; 1 1 4", "[2,5,3]; 2 0 2", "[4]; 0 2 2", NULL },
 };

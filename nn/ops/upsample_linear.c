@@ -72,6 +72,7 @@ const nn_op nn_op_upsample_linear = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .cheap = 1,
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,4]; 3", "[1,2,5]; 4", "[1,1,1]; 2", "[1,2,3]; 1", NULL },
 };
