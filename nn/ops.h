@@ -122,6 +122,20 @@ nn_node *nn_conv2d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_co
 nn_node *nn_conv_transpose2d(nn_tape *t, nn_node *x, nn_node *weight, nn_node *bias, nn_conv2d_opt opt);
 nn_node *nn_conv2d_weight_grad(nn_tape *t, nn_node *x, nn_node *dy, nn_conv2d_opt opt);
 
+/* ---- pooling and up-sampling: index 0 is height, 1 width ---- */
+typedef struct nn_pool_opt {
+    int kernel[2], stride[2], padding[2], dilation[2]; /* dilation: max_pool only                    */
+    int ceil_mode, count_include_pad;                  /* count_include_pad: avg_pool only           */
+    int output[2];                                     /* not 0: adaptive, so many values come out   */
+} nn_pool_opt;
+nn_node *nn_max_pool(nn_tape *t, nn_node *x, nn_pool_opt opt);            /* [B, C, H, W]               */
+nn_node *nn_avg_pool(nn_tape *t, nn_node *x, nn_pool_opt opt);
+/* Each value factor times along a dimension; and the adjoint, which sums them. */
+nn_node *nn_repeat(nn_tape *t, nn_node *x, int dim, int factor);
+nn_node *nn_repeat_grad(nn_tape *t, nn_node *dy, int dim, int factor);
+/* Linear interpolation to factor times as many values along a dimension; align_corners as torch's. */
+nn_node *nn_interpolate(nn_tape *t, nn_node *x, int dim, int factor, int align_corners);
+
 /* ---- sequences ---- */
 /* One layer, in D = 1 or 2 directions (the second half of weights and outputs runs from the end). x [B, T, I],
  * weight_ih [D 4H, I], weight_hh [D 4H, H], bias [D 4H] (gate order i, f, g, o as torch). Optional: lengths [B], steps beyond

@@ -5,7 +5,7 @@
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/layers.txt", "layer", 40, golden_run_network);
+    golden_run_file("tests/golden/layers.txt", "layer", 65, golden_run_network);
 }
 
 #ifdef BL_F64
@@ -24,6 +24,9 @@ static const struct { const char *layer, *shape; double low, high; int training;
     { "layer_norm normalized_dims=1", "2, 5", -1, 2, 0 }, { "layer_norm normalized_dims=2", "2, 3, 4", -1, 2, 0 },
     { "group_norm num_groups=2", "4, T", -1, 2, 0 }, { "group_norm num_groups=2", "4, 2, 3", -1, 2, 0 },
     { "instance_norm1d affine=yes", "3, T", -1, 2, 0 }, { "instance_norm2d", "2, 3, 4", -1, 2, 0 },
+    { "max_pool1d kernel_size=3 stride=2 padding=1", "2, T", -1, 1, 0 }, { "max_pool2d kernel_size=2 stride=1", "2, 3, 4", -1, 1, 0 },
+    { "avg_pool2d kernel_size=3 stride=2 padding=1", "2, 4, 5", -1, 1, 0 }, { "adaptive_max_pool1d output_size=3", "2, T", -1, 1, 0 },
+    { "upsample scale_factor=2 mode=bilinear", "2, 3, 4", -1, 1, 0 }, { "upsample scale_factor=2", "2, 3, 4", -1, 1, 0 },
 };
 
 typedef struct bench {

@@ -162,7 +162,7 @@ static void every_mistake_is_named_with_its_line(void **state)
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=0 kernel_size=3\n", "out_channels=0: expected 1 to 65536" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 padding=full\n", "padding=full: expected a number or one of same|causal" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 bias=maybe\n", "bias=maybe: expected true or false" },
-        { "[n]\ninput.x = 2, T\na = upsample scale_factor=2 mode=cubic\n", "mode=cubic: expected one of nearest|linear" },
+        { "[n]\ninput.x = 2, T\na = upsample scale_factor=2 mode=cubic\n", "mode=cubic: expected one of nearest|linear|bilinear" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 groups=2\n", "groups=2 divides not both the 2 input and 3 output channels" },
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=3 stride = 2\n", "expected option=value without blanks, got \"stride\"" },
         { "[n]\ninput.x = 2, T\na = relu from=y\n", "from=y: no layer or input above has this name" },
@@ -196,6 +196,14 @@ static void every_mistake_is_named_with_its_line(void **state)
         { "[n]\ninput.x = 2, T\na = relu from=x\nb = relu from=x\n", "test.ini line 3: [n] a: nothing uses it; name it in from= or in output =" },
         { "[n]\ninput.x = 2, T\nact = relu\noutput = acts\n", "no layer has the name \"acts\"; did you mean \"act\"?" },
         { "[n]\ninput.x = 2, T\na = wavenet_block channels=4 skip_channels=4 layers=40\n", "the dilation would exceed 2^20" },
+        { "[n]\ninput.x = 2, 7\na = upsample mode=linear\n", "needs scale_factor=" },
+        { "[n]\ninput.x = 2, 7\na = upsample scale_factor=2 mode=bilinear\n", "bilinear interpolation is for [C, H, W]" },
+        { "[n]\ninput.x = 2, 7\na = max_pool1d kernel_size=3 padding=2\n", "padding=2 is more than half of a window of 3" },
+        { "[n]\ninput.x = 2, 7, 3\na = max_pool2d\n", "needs kernel_size=" },
+        { "[n]\ninput.x = 2, 7\na = avg_pool2d kernel_size=3\n", "expects [C, H, W], got [2, 7]" },
+        { "[n]\ninput.x = 2, 7\na = avg_pool1d kernel_size=8\n", "the input is too short" },
+        { "[n]\ninput.x = 6, 7\na = group_norm num_groups=4\n", "num_groups=4 does not divide the 6 channels" },
+        { "[n]\ninput.x = 6, T\na = layer_norm normalized_dims=1\n", "the length must be fixed" },
         { "[n]\ninput.x = 2, 7\ninput.c = 5, 9\na = film from=x,c\n", "input and condition differ in length: 7 and 9" },
         { "[n]\ninput.x = 2, 7\na = embedding num_embeddings=4 embedding_dim=3\n", "expects indices of shape [1], [N] or [1, T], got [2, 7]" },
     };
@@ -286,6 +294,11 @@ static const char *const every_layer[][2] = {
     { "hardsigmoid", "2, T" }, { "hardswish", "2, T" }, { "square", "2, 3, 5" }, { "log", "2, T" }, { "sqrt", "2, T" },
     { "sine", "2, T" }, { "power exponent=2", "2, T" }, { "batch_norm2d", "3, 4, T" }, { "group_norm num_groups=2", "4, T" },
     { "instance_norm1d affine=yes", "3, T" }, { "instance_norm2d", "3, 4, T" }, { "layer_norm normalized_dims=2", "2, 9" },
+    { "max_pool1d kernel_size=3", "2, T" }, { "max_pool2d kernel_size=2", "2, 4, T" }, { "avg_pool1d kernel_size=3", "2, T" },
+    { "avg_pool2d kernel_size=2", "2, 4, T" }, { "adaptive_avg_pool1d output_size=5", "2, T" },
+    { "adaptive_avg_pool2d output_size=2", "2, 4, T" }, { "adaptive_max_pool1d output_size=5", "2, T" },
+    { "adaptive_max_pool2d output_size=2", "2, 4, T" }, { "global_max_pool", "2, T" }, { "global_average_pool", "2, 3, T" },
+    { "upsample scale_width=3", "2, 3, T" }, { "upsample scale_factor=2 mode=bilinear align_corners=yes", "2, 3, T" },
     { "abs", "2, T" }, { "relu", "2, T" }, { "leaky_relu", "2, T" }, { "tanh", "2, T" }, { "sigmoid", "2, T" },
     { "softplus", "2, T" }, { "exp", "2, T" }, { "gated_tanh", "4, T" }, { "gated_tanh", "4" }, { "snake", "2, T" },
     { "snake", "3" }, { "linear out_features=3", "7" }, { "linear out_features=3 bias=no", "2, 5" },
@@ -429,7 +442,7 @@ static void tables_are_printed(void **state)
     assert_non_null(strstr(text, "39")); /* 33 + 6 parameters */
     assert_non_null(strstr(text, "wavenet_block"));
     assert_non_null(strstr(text, "kernel_size      required   taps"));
-    assert_non_null(strstr(text, "(nearest|linear)"));
+    assert_non_null(strstr(text, "(nearest|linear|bilinear)"));
     fclose(out);
     free(text);
     finish(&s);

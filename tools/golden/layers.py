@@ -24,7 +24,7 @@ def case(text, shape, x, module, call=None, training=0, name=None):
         with torch.no_grad():
             for p in module.parameters():
                 p.add_(0.2 * torch.randn_like(p))
-    out.write("case %s layer\ntraining %d\ninput %s\nlayer a %s\n" % (name or text.replace(" ", "_"), training, shape, text))
+    out.write("case %s layer\ntraining %d\ninput %s\nlayer a %s\n" % ((name or text.replace(" ", "_"))[:60], training, shape, text))
     parameters = list(module.named_parameters()) if is_module else []
     buffers = list(module.named_buffers()) if is_module else []
     for n, b in buffers:
@@ -85,5 +85,32 @@ case("group_norm num_groups=2", "6", torch.randn(2, 6), nn.GroupNorm(2, 6), name
 case("group_norm num_groups=2 affine=no", "4, 2, 3", torch.randn(2, 4, 2, 3), nn.GroupNorm(2, 4, affine=False))
 case("instance_norm1d affine=yes", "3, T", torch.randn(2, 3, 6), nn.InstanceNorm1d(3, affine=True))
 case("instance_norm2d", "3, 2, 4", torch.randn(2, 3, 2, 4), nn.InstanceNorm2d(3))
+
+# ---- pooling and up-sampling ----
+x, image = torch.randn(2, 2, 11), torch.randn(2, 2, 5, 7)
+for text, module in [("max_pool1d kernel_size=3", nn.MaxPool1d(3)), ("max_pool1d kernel_size=4 stride=3 padding=2 dilation=2", nn.MaxPool1d(4, 3, 2, 2)),
+                     ("max_pool1d kernel_size=3 stride=2 ceil_mode=yes", nn.MaxPool1d(3, 2, ceil_mode=True)),
+                     ("avg_pool1d kernel_size=4", nn.AvgPool1d(4)), ("avg_pool1d kernel_size=4 stride=2 padding=1", nn.AvgPool1d(4, 2, 1)),
+                     ("avg_pool1d kernel_size=4 stride=3 padding=2 count_include_pad=no ceil_mode=yes",
+                      nn.AvgPool1d(4, 3, 2, ceil_mode=True, count_include_pad=False)),
+                     ("avg_pool1d kernel_size=4 stride=3 padding=2 ceil_mode=yes", nn.AvgPool1d(4, 3, 2, ceil_mode=True)),
+                     ("adaptive_avg_pool1d output_size=4", nn.AdaptiveAvgPool1d(4)), ("adaptive_max_pool1d output_size=3", nn.AdaptiveMaxPool1d(3)),
+                     ("global_average_pool", lambda v: v.mean(2)), ("global_max_pool", lambda v: v.max(2).values),
+                     ("upsample scale_factor=3", nn.Upsample(scale_factor=3)),
+                     ("upsample scale_factor=3 mode=linear align_corners=yes", nn.Upsample(scale_factor=3, mode="linear", align_corners=True))]:
+    case(text, "2, T", x, module)
+for text, module in [("max_pool2d kernel_size=2", nn.MaxPool2d(2)),
+                     ("max_pool2d kernel_height=3 kernel_width=2 stride=2 stride_width=1 padding_height=1", nn.MaxPool2d((3, 2), (2, 1), (1, 0))),
+                     ("avg_pool2d kernel_size=3 stride=2 padding=1", nn.AvgPool2d(3, 2, 1)),
+                     ("avg_pool2d kernel_height=2 kernel_width=3 padding_width=1 count_include_pad=no", nn.AvgPool2d((2, 3), padding=(0, 1), count_include_pad=False)),
+                     ("adaptive_avg_pool2d output_size=3", nn.AdaptiveAvgPool2d(3)),
+                     ("adaptive_max_pool2d output_height=2 output_width=5", nn.AdaptiveMaxPool2d((2, 5))),
+                     ("global_average_pool", lambda v: v.mean((2, 3))), ("global_max_pool", lambda v: v.amax((2, 3))),
+                     ("upsample scale_factor=2", nn.Upsample(scale_factor=2)),
+                     ("upsample scale_width=4", lambda v: F.interpolate(v, scale_factor=(1, 4))),
+                     ("upsample scale_factor=2 mode=bilinear", nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)),
+                     ("upsample scale_height=3 scale_width=2 mode=bilinear align_corners=yes",
+                      nn.Upsample(scale_factor=(3, 2), mode="bilinear", align_corners=True))]:
+    case(text, "2, 5, T", image, module, name=text.replace(" ", "_") + "_2d")
 
 out.close()

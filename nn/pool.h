@@ -1,0 +1,20 @@
+/* Windows of pooling, for the ops max_pool and avg_pool: regular as in torch.nn.MaxPool2d and AvgPool2d, or adaptive, where
+ * output i of n covers the inputs from floor(i H / n) to ceil((i + 1) H / n). Index 0 is height, 1 width. */
+#ifndef BL_NN_POOL_H
+#define BL_NN_POOL_H
+
+#include "nn/ops.h"
+
+/* The windows of one direction: all of n inputs that output o reads. */
+typedef struct nn_pool_window { int64_t first, end, step, covers; } nn_pool_window; /* covers: with padding, for the divisor */
+
+int64_t        nn_pool_length(const nn_pool_opt *opt, int axis, int64_t n);
+nn_pool_window nn_pool_window_of(const nn_pool_opt *opt, int axis, int64_t n, int64_t o);
+
+/* The shape rule from the shape pooled to y's; checks the options. */
+bl_status nn_pool_shape(const char *op, const nn_pool_opt *opt, const nn_shape *x, nn_shape *y, bl_error *err);
+
+/* For examples: "kh kw sh sw ph pw dh dw ceil include", or "adaptive oh ow". */
+int nn_pool_parse(const char *text, nn_pool_opt *opt);
+
+#endif
