@@ -72,7 +72,7 @@ double nn_kaiming_bound(int64_t fan_in);
 
 /* A convolution inside a layer: its weight (plain, or weight_g and weight_v), bias and options. The slots of its
  * parameters follow each other, weight (or weight_g, weight_v) first, bias last. Names are `name` + "weight", ... */
-enum { NN_PADDING_SAME = -1, NN_PADDING_CAUSAL = -2 };
+enum { NN_PADDING_SAME = -1, NN_PADDING_CAUSAL = -2, NN_PADDING_COMMON = -3 };
 #define NN_PADDING_CHOICES "same|causal"
 typedef struct nn_conv_spec {
     int64_t in_channels, out_channels, kernel_size, stride, dilation, groups, padding;

@@ -382,7 +382,7 @@ nn_node *nn_apply(nn_tape *t, const nn_op *op, const void *attr, int n_in, nn_no
     for (int i = 0; i < n_in; i++) {
         BL_ASSERT(in[i] && !in[i]->released); /* by nn_backward, a scope, or because the op's `unread` is wrong */
         y->in[i] = in[i];
-        y->needs_grad |= t->recording && in[i]->needs_grad;
+        y->needs_grad |= t->recording && in[i]->needs_grad && !(op->no_grad >> i & 1);
     }
     if (op->attr_size) {
         memcpy(y + 1, attr, op->attr_size);
@@ -521,7 +521,7 @@ static unsigned char *mark_wanted(nn_tape *t, nn_node *y, int n, nn_node *const 
     wanted[y->index] = 1;
     for (int64_t i = y->index; i >= 0; i--)
         for (int k = 0; wanted[i] && k < node[i]->n_in; k++)
-            if (node[i]->in[k]->needs_grad)
+            if (node[i]->in[k]->needs_grad && !(node[i]->op->no_grad >> k & 1))
                 wanted[node[i]->in[k]->index] = 1;
     if (n == 0)
         return wanted;
@@ -530,7 +530,7 @@ static unsigned char *mark_wanted(nn_tape *t, nn_node *y, int n, nn_node *const 
         for (int k = 0; k < n; k++)
             depends |= node[i] == xs[k];
         for (int k = 0; k < node[i]->n_in && !depends; k++)
-            depends = wanted[node[i]->in[k]->index] & 2;
+            depends = wanted[node[i]->in[k]->index] & 2 && !(node[i]->op->no_grad >> k & 1);
         wanted[i] = (unsigned char)(wanted[i] && depends ? 3 : depends ? 2 : 0);
     }
     for (int64_t i = 0; i <= y->index; i++)

@@ -26,7 +26,7 @@ void nn_unary_last_backward(nn_tape *tape, nn_node *y, nn_node *dy, nn_node **di
                       .backward = nn_unary_backward
 #define NN_UNARY_LAST .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_IN(0) | NN_READ_OUT, \
                       .backward = nn_unary_last_backward
-#define NN_UNARY_STEP .min_in = 2, .max_in = 2, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_IN(0) | NN_READ_OUT, \
+#define NN_UNARY_STEP .min_in = 2, .max_in = 2, .no_grad = 1u << 1, .shape = nn_same_shape_rule, .in_place = 1, .unread = NN_READ_IN(0) | NN_READ_OUT, \
                       .backward = nn_unary_backward
 
 /* Fills y with EXPR of the scalar `u` (from in[0]) and, for gradient ops of two inputs, `v` (from in[1]).

@@ -43,6 +43,7 @@ const nn_op nn_op_conv1d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
     .product = 1,
     .parse = nn_conv1d_parse,

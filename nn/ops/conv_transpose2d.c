@@ -43,6 +43,7 @@ const nn_op nn_op_conv_transpose2d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
     .product = 1,
     .parse = nn_conv2d_parse,
