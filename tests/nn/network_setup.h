@@ -12,7 +12,7 @@ typedef struct setup {
     bl_error    err;
 } setup;
 
-static setup build(const char *text, const char *section)
+static inline setup build(const char *text, const char *section)
 {
     setup s = { NULL, NULL, NULL, NULL, { BL_OK, "" } };
     s.config = bl_config_parse(text, "test.ini", &s.err);
@@ -30,7 +30,7 @@ static setup build(const char *text, const char *section)
     return s;
 }
 
-static setup build_ok(const char *text)
+static inline setup build_ok(const char *text)
 {
     setup s = build(text, "n");
     if (!s.net)
@@ -38,7 +38,7 @@ static setup build_ok(const char *text)
     return s;
 }
 
-static void finish(setup *s)
+static inline void finish(setup *s)
 {
     nn_network_free(s->net);
     nn_params_free(s->params);
@@ -50,7 +50,7 @@ typedef struct mistake {
     const char *text, *want; /* the network [n], a piece of the sentence */
 } mistake;
 
-static void expect_mistakes(const mistake *cases, size_t n)
+static inline void expect_mistakes(const mistake *cases, size_t n)
 {
     int failures = 0;
     for (size_t i = 0; i < n; i++) {
