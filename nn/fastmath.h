@@ -235,19 +235,29 @@ static inline real nn_fast_sigmoid(real x)
     return 1 / (1 + nn_fast_exp(-x));
 }
 
-/* tanh(a) sigmoid(b) with one division. */
-static inline real nn_fast_gate(real a, real b)
+/* tanh(a) sigmoid(b), and the two, with one division. */
+static inline real nn_fast_gate_parts(real a, real b, real *tanh_a, real *sigmoid_b)
 {
 #ifdef BL_F64
-    return nn_fast_tanh(a) * nn_fast_sigmoid(b);
+    *tanh_a = nn_fast_tanh(a);
+    *sigmoid_b = nn_fast_sigmoid(b);
+    return *tanh_a * *sigmoid_b;
 #else
     /* Where exp would be infinite or 0, what it is here makes no difference: the result is below 1e-38, or tanh(a). */
     const float c = b > 87 ? -87 : b < -87 ? 87 : -b;
     int32_t n;
     float q;
-    const float p = nn_tanh_parts(a, &q), e = (nn_exp_tail(c, &n) + 1) * nn_power_of_two(n);
-    return p / (q * (1 + e));
+    const float p = nn_tanh_parts(a, &q), e = 1 + (nn_exp_tail(c, &n) + 1) * nn_power_of_two(n), r = 1 / (q * e);
+    *tanh_a = p * e * r;
+    *sigmoid_b = q * r;
+    return p * r;
 #endif
+}
+
+static inline real nn_fast_gate(real a, real b)
+{
+    real u, v;
+    return nn_fast_gate_parts(a, b, &u, &v);
 }
 
 #endif

@@ -58,6 +58,12 @@ nn_node *nn_hardsigmoid(nn_tape *t, nn_node *x);
 nn_node *nn_hardswish(nn_tape *t, nn_node *x);
 /* tanh(first half of the channels) * sigmoid(second half): [B, 2C, T] -> [B, C, T]. */
 nn_node *nn_gated_tanh(nn_tape *t, nn_node *x);
+/* A layer of WaveNet: state [B, C, T] (the first layer) or [B, C + S, T], x over the sum of the skips below -> [B, C + S, T].
+ * weight [2C, C, K], out_weight [C + S, C, 1] (r, then s); condition [B, D, T] and its weight [2C, D, 1], or NULL. last: no x
+ * comes out, out_weight [S, C, 1], -> [B, S, T]. Tap k reads x[t + k dilation - pad_left]; scale (0: 1) of the residual path. */
+typedef struct nn_wavenet_layer_opt { int dilation, pad_left, last; double scale; } nn_wavenet_layer_opt;
+nn_node *nn_wavenet_layer(nn_tape *t, nn_node *state, nn_node *weight, nn_node *bias, nn_node *out_weight, nn_node *out_bias,
+                          nn_node *condition, nn_node *condition_weight, nn_wavenet_layer_opt opt);
 
 /* ---- shape ---- */
 nn_node *nn_reshape(nn_tape *t, nn_node *x, nn_shape shape);              /* one dim may be -1; shares memory */

@@ -3,7 +3,7 @@
  *     for each layer k:   z = dilated_k(x) + condition_k(c)           [2 channels, T]
  *                         g = tanh(z[first half]) sigmoid(z[second])  [channels, T]
  *                         r, s = res_skip_k(g), a 1x1 convolution     [channels, T], [skip_channels, T]
- *                         x = x + r,   y = y + s
+ *                         x = residual_scale (x + r),   y = y + s
  *
  * dilation_k = dilation_base^(k mod layers), `stacks` times `layers` layers. The last layer has no r.
  *
@@ -13,7 +13,10 @@
  *             K/dilated/weight [2 channels, channels, kernel_size], K/dilated/bias,
  *             K/condition/weight [2 channels, C, 1] (with a condition),
  *             K/res_skip/weight [channels + skip_channels, channels, 1] (r first; last layer: skip only), K/res_skip/bias.
- * Source      van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016, section 2.
+ * A layer is one op (nn/ops/wavenet_layer.c): x, y and z pass through the caches and not through memory.
+ *
+ * Source      van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016, section 2; residual_scale: Yamamoto et
+ *             al., "Parallel WaveGAN", 2020.
  */
 #include "nn/layer.h"
 
@@ -28,6 +31,7 @@ static const nn_layer_option options[] = {
     { "layers", NN_OPTION_INT, 10, 1, 40, "layers in a stack", NULL },
     { "dilation_base", NN_OPTION_INT, 2, 1, 8, "dilation of layer k is dilation_base^k", NULL },
     { "causal", NN_OPTION_BOOL, 1, 0, 1, "no output sees a later input; else centred", NULL },
+    { "residual_scale", NN_OPTION_REAL, 1, 0.001, 1000, "of the residual path after each layer; 0.70710678 keeps its variance", NULL },
     { .name = NULL },
 };
 
@@ -106,34 +110,28 @@ static bl_status build(nn_layer *l, bl_error *err)
 static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
 {
     block b = block_of(l);
-    const int64_t channels = b.dilated.in_channels;
     nn_node *condition = b.has_condition ? nn_as_sequence(t, in[1]) : NULL;
-    nn_node *x = b.has_start ? nn_conv_run(l, t, 0, &b.start, in[0]) : in[0], *sum = NULL;
+    nn_node *state = b.has_start ? nn_conv_run(l, t, 0, &b.start, in[0]) : in[0];
+    if (condition && !t->err.code && condition->shape.dim[2] != state->shape.dim[2]) /* the same at all times */
+        condition = nn_broadcast_to(t, condition, (nn_shape){ 3, { condition->shape.dim[0], condition->shape.dim[1],
+                                                                   state->shape.dim[2] } });
     int slot = b.has_start ? nn_conv_slots(&b.start) : 0;
     for (int k = 0; k < b.n_layers && !t->err.code; k++) {
-        nn_node *mark = nn_scope_begin(t);
+        nn_node *before = state, *w[5] = { NULL };
+        int64_t pad_left, pad_right;
         at_layer(l, &b, k);
-        nn_node *z = nn_conv_run(l, t, slot, &b.dilated, x);
-        slot += nn_conv_slots(&b.dilated);
-        if (condition) {
-            z = nn_add(t, z, nn_conv_run(l, t, slot, &b.condition, condition));
-            slot += nn_conv_slots(&b.condition);
-        }
-        /* Two products with a part of the weight each: cutting their common result in two would copy it, and again in backward. */
-        nn_node *g = nn_gated_tanh(t, z), *weight = nn_layer_node(l, t, slot), *bias = nn_layer_node(l, t, slot + 1);
-        slot += nn_conv_slots(&b.res_skip);
-        if (k < b.n_layers - 1) {
-            nn_node *r = nn_conv1d(t, g, nn_slice(t, weight, 0, 0, channels), nn_slice(t, bias, 0, 0, channels),
-                                   (nn_conv1d_opt){ 0 });
-            x = nn_add(t, x, r);
-            weight = nn_slice(t, weight, 0, channels, b.res_skip.out_channels);
-            bias = nn_slice(t, bias, 0, channels, b.res_skip.out_channels);
-        }
-        nn_node *skip = nn_conv1d(t, g, weight, bias, (nn_conv1d_opt){ 0 });
-        sum = sum ? nn_add(t, sum, skip) : skip;
-        nn_release_but(t, mark, 2, (nn_node *const[]){ x, sum });
+        nn_conv_pads(&b.dilated, state->shape.dim[2], &pad_left, &pad_right);
+        for (int i = 0; i < 5; i++) /* weight, bias, condition's weight, weight, bias */
+            if (i != 2 || condition)
+                w[i] = nn_layer_node(l, t, slot++);
+        state = nn_wavenet_layer(t, state, w[0], w[1], w[3], w[4], condition, w[2],
+                                 (nn_wavenet_layer_opt){ .dilation = (int)b.dilated.dilation, .pad_left = (int)pad_left,
+                                                         .last = k == b.n_layers - 1,
+                                                         .scale = nn_layer_get(l, "residual_scale") });
+        if (before != in[0])
+            nn_release(t, before);
     }
-    return sum;
+    return state;
 }
 
 const nn_layer_type nn_layer_wavenet_block = {

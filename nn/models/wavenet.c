@@ -86,8 +86,9 @@ static bl_status expect_layers(const wavenet_private *w, const bl_config *c, bl_
     const nn_layer *embed = nn_network_layer(net, "embed"), *body = nn_network_layer(net, "body");
     if (!embed || strcmp(embed->type->name, "embedding") || nn_layer_int(embed, "num_embeddings") != NN_WAVENET_LEVELS)
         return is_wrong(c, w->section, "embed", "expected embedding num_embeddings=256", err);
-    if (!body || strcmp(body->type->name, "wavenet_block") || nn_layer_get(body, "causal") == 0)
-        return is_wrong(c, w->section, "body", "expected wavenet_block causal=1", err);
+    if (!body || strcmp(body->type->name, "wavenet_block") || nn_layer_get(body, "causal") == 0 ||
+        nn_layer_get(body, "residual_scale") != 1)
+        return is_wrong(c, w->section, "body", "expected wavenet_block causal=1 residual_scale=1", err);
     for (int i = 0; i < w->plan.n_heads; i++) {
         const nn_layer *l = nn_network_layer(net, w->plan.head[i]);
         if (l && !strcmp(l->type->name, "conv1d") &&

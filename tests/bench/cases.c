@@ -304,7 +304,8 @@ static const char pwg[] =
     "smooth2 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
     "up3 = upsample scale_factor=4\n"
     "smooth3 = conv1d out_channels=80 groups=80 kernel_size=9 padding=same bias=no\n"
-    "body = wavenet_block channels=64 skip_channels=64 kernel_size=3 stacks=3 layers=10 causal=no from=noise,smooth3\n"
+    "body = wavenet_block channels=64 skip_channels=64 kernel_size=3 stacks=3 layers=10 causal=no "
+    "residual_scale=0.70710678 from=noise,smooth3\n"
     "body_a = relu\n"
     "post = conv1d out_channels=64 kernel_size=1\n"
     "post_a = relu\n"
@@ -331,7 +332,11 @@ static nn_node *pwg_wave(bench_model *m)
 
 static double pwg_step(void *state)
 {
-    static const nn_stft_opt resolutions[] = { { 1024, 120, 600 }, { 2048, 240, 1200 }, { 512, 50, 240 } };
+    static const nn_stft_opt resolutions[] = {
+        { .n_fft = 1024, .hop_length = 120, .win_length = 600 },
+        { .n_fft = 2048, .hop_length = 240, .win_length = 1200 },
+        { .n_fft = 512, .hop_length = 50, .win_length = 240 },
+    };
     bench_model *m = state;
     nn_tape *t = m->tape;
     const nn_shape wave = { 2, { m->batch, m->length } };

@@ -327,7 +327,7 @@ static const char *const every_layer[][2] = {
     { "positional_encoding scale_by_width=yes", "5, T" }, { "position_embedding max_len=20", "3, T" },
     { "pqmf_analysis n_bands=2 taps=8", "2, T" }, { "pqmf_synthesis n_bands=2 taps=8", "4, T" }, { "stft_magnitude n_fft=8 log=yes", "2, T" },
     { "harmonic_oscillator sample_rate=100 hop_length=4 from=x,x", "1, T" }, { "filtered_noise hop_length=4", "5, T" },
-    { "film from=x,c", "2, T" }, { "wavenet_block channels=4 skip_channels=3 layers=2 from=x,c", "4, T" },
+    { "film from=x,c", "2, T" }, { "wavenet_block channels=4 skip_channels=3 layers=2 residual_scale=0.7 from=x,c", "4, T" },
 };
 
 /* sum(y R) for fixed inputs and draws; with backward, gradients go to the parameters. */
