@@ -5,9 +5,10 @@
  * Exact at both ends: log(-expm1(-x)) below ln 2, log1p(-exp(-x)) above. At x = 0 it is -infinity.
  * source   Maechler, "Accurately computing log(1 - exp(-|a|))", 2012
  */
+#include "nn/fastmath.h"
 #include "nn/unary.h"
 
-NN_UNARY_KERNEL(forward, (void)0, u < (real)0.6931471805599453 ? log(-expm1(-u)) : log1p(-exp(-u)))
+NN_UNARY_KERNEL(forward, (void)0, u < (real)0.6931471805599453 ? nn_fast_log(-nn_fast_expm1(-u)) : nn_fast_log1p(-nn_fast_exp(-u)))
 
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {
