@@ -98,6 +98,44 @@ static int64_t most_rows(const nn_attention_size *s)
     return s->n_rows < reached ? s->n_rows : reached;
 }
 
+/* Lanes whose distance to key j lies within the table's: first .. end - 1. Those before use its last row, those behind its first.
+ * Lane l has row r - l, if row is that of lane 0. */
+typedef struct near_lanes { int64_t first, end, row; } near_lanes;
+
+static near_lanes near_of(const nn_attention_size *s, const block *k, int64_t j)
+{
+    const int64_t distance = j - k->q0, first = distance - (s->causal ? 0 : s->reach), end = distance + s->reach + 1;
+    near_lanes n = { first < 0 ? 0 : first > k->n_lanes ? k->n_lanes : first, end < 0 ? 0 : end > k->n_lanes ? k->n_lanes : end,
+                     distance + s->reach - k->first_row };
+    return n;
+}
+
+/* x [lanes] of key j plus the products of its distance with the queries: relative [rows, lanes]. */
+static void add_relative(const nn_attention_size *s, const block *k, int64_t j, const real *relative, real *restrict x)
+{
+    const int64_t L = k->n_lanes;
+    const near_lanes n = near_of(s, k, j);
+    for (int64_t l = 0; l < n.first && !s->causal; l++) /* causal: not seen anyway */
+        x[l] += relative[(2 * s->reach - k->first_row) * L + l];
+    for (int64_t l = n.first; l < n.end; l++)
+        x[l] += relative[(n.row - l) * L + l];
+    for (int64_t l = n.end; l < L; l++)
+        x[l] += relative[l - k->first_row * L];
+}
+
+/* Its adjoint. */
+static void add_relative_grad(const nn_attention_size *s, const block *k, int64_t j, const real *dx, real *restrict drelative)
+{
+    const int64_t L = k->n_lanes;
+    const near_lanes n = near_of(s, k, j);
+    for (int64_t l = 0; l < n.first && !s->causal; l++)
+        drelative[(2 * s->reach - k->first_row) * L + l] += dx[l];
+    for (int64_t l = n.first; l < n.end; l++)
+        drelative[(n.row - l) * L + l] += dx[l];
+    for (int64_t l = n.end; l < L; l++)
+        drelative[l - k->first_row * L] += dx[l];
+}
+
 /* scores of n keys from k0 on: [n, lanes]; relative [rows, lanes] are the queries' products with the table. */
 static void scores(const nn_attention_size *s, const block *k, int64_t k0, int64_t n, const real *queries,
                    const real *keys, const real *relative, real *out)
@@ -105,8 +143,8 @@ static void scores(const nn_attention_size *s, const block *k, int64_t k0, int64
     product(n, k->n_lanes, s->D, keys + k0 * s->D, s->D, queries, k->n_lanes, out, k->n_lanes, 0);
     for (int64_t j = k0; j < k0 + n; j++) {
         real *row = out + (j - k0) * k->n_lanes;
-        for (int64_t l = 0; l < k->n_lanes && s->table; l++)
-            row[l] += relative[(nn_attention_row(s, k->q0 + l, j) - k->first_row) * k->n_lanes + l];
+        if (s->table)
+            add_relative(s, k, j, relative, row);
         for (int64_t l = 0; s->causal && l < j - k->q0; l++)
             row[l] = -INFINITY;
     }
@@ -313,8 +351,7 @@ static void backward_block(const nn_attention_size *s, const block *k, const hea
         product(n, Dp, k->n, w->dp, L, w->queries_t, Dp, w->dkeys_t + k0 * Dp, Dp, 1);
         product(s->D, L, n, s->k + head * s->D * s->Tk + k0, s->Tk, w->dp, L, w->dqueries, L, 1);
         for (int64_t j = 0; j < n && table; j++)
-            for (int64_t l = 0; l < k->n; l++)
-                w->drelative[(nn_attention_row(s, k->q0 + l, k0 + j) - k->first_row) * L + l] += w->dp[j * L + l];
+            add_relative_grad(s, k, k0 + j, w->dp + j * L, w->drelative);
     }
     if (k->n_rows) {
         product(s->D, L, k->n_rows, w->table_t + k->first_row, s->n_rows, w->drelative, L, w->dqueries, L, 1);
