@@ -184,12 +184,12 @@ static void absorb(running *r, int64_t n, int64_t n_lanes, real *x)
     for (int64_t j = 0; j < n; j++)
 #pragma omp simd
         for (int64_t l = 0; l < n_lanes; l++) {
-            const real e = nn_fast_exp(x[j * n_lanes + l] - top[l]);
+            const real e = nn_fast_exp_low(x[j * n_lanes + l] - top[l]);
             x[j * n_lanes + l] = e;
             part[l] += e;
         }
     for (int64_t l = 0; l < n_lanes; l++) {
-        r->rescale[l] = nn_fast_exp(r->top[l] - top[l]);
+        r->rescale[l] = nn_fast_exp_low(r->top[l] - top[l]);
         r->sum[l] = r->sum[l] * (double)r->rescale[l] + (double)part[l];
         r->top[l] = top[l];
     }
@@ -305,7 +305,7 @@ static void score_grad(const nn_attention_size *s, const block *k, int64_t k0, i
             drop(s, key, k->n_lanes, k0 + j, dj, dj);
 #pragma omp simd
         for (int64_t l = 0; l < k->n_lanes; l++) {
-            pj[l] = nn_fast_exp(pj[l] - lse[l]);
+            pj[l] = nn_fast_exp_low(pj[l] - lse[l]);
             dj[l] = pj[l] * (dj[l] - delta[l]);
         }
         if (s->drop_below)

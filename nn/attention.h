@@ -24,8 +24,7 @@
 #define BL_NN_ATTENTION_H
 
 #include "base/real.h"
-
-#include <stdint.h>
+#include "nn/chance.h"
 
 typedef struct nn_attention_size {
     int64_t     B, H, Tq, Tk, D, V;
@@ -50,25 +49,15 @@ static inline int64_t nn_attention_length(const nn_attention_size *s, int64_t b)
     return s->lengths ? (int64_t)s->lengths[b] : s->Tk;
 }
 
-/* Dropout needs the same draw forward, backward and at any thread count: a hash of the place instead of a sequence.
- * Source: Wellons' lowbias32. */
-static inline uint32_t nn_attention_mix(uint32_t h)
-{
-    h ^= h >> 16;
-    h *= 0x7feb352du;
-    h ^= h >> 15;
-    h *= 0x846ca68bu;
-    return h ^ h >> 16;
-}
-
 static inline uint32_t nn_attention_row_key(const nn_attention_size *s, int64_t head, int64_t i)
 {
-    return nn_attention_mix((uint32_t)(head * s->Tq + i) ^ nn_attention_mix((uint32_t)s->seed)) ^ (uint32_t)(s->seed >> 32);
+    return nn_chance_key(s->seed, head * s->Tq + i);
 }
 
+/* What dropout multiplies the weight of key j with. */
 static inline real nn_attention_keep(const nn_attention_size *s, uint32_t row_key, int64_t j)
 {
-    return nn_attention_mix(row_key + (uint32_t)j * 0x9e3779b9u) >= s->drop_below ? s->keep_scale : 0;
+    return nn_chance(row_key, j) >= s->drop_below ? s->keep_scale : 0;
 }
 
 /* Elements of scratch. */

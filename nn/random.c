@@ -1,6 +1,9 @@
 /* What draws from tape->rng: dropout and phase shuffle. The draw is a constant of the graph, so both orders of
  * gradient see the same one. */
+#include "nn/chance.h"
 #include "nn/time_index.h"
+
+enum { ROW = 4096 }; /* elements that share a key */
 
 nn_node *nn_dropout(nn_tape *t, nn_node *x, double p)
 {
@@ -16,8 +19,17 @@ nn_node *nn_dropout(nn_tape *t, nn_node *x, double p)
     if (!mask)
         return NULL;
     const real scale = (real)(1 / (1 - p));
-    for (int64_t i = 0, n = t->dry ? 0 : nn_count(&x->shape); i < n; i++)
-        mask->x[i] = bl_rng_uniform(&t->rng) < p ? 0 : scale;
+    const int64_t n = t->dry ? 0 : nn_count(&x->shape);
+    const uint64_t seed = n > 0 ? bl_rng_next(&t->rng) : 0;
+    const uint32_t below = nn_chance_below(p);
+#pragma omp parallel for schedule(static) if (n > NN_PARALLEL_MIN)
+    for (int64_t row = 0; row < n; row += ROW) {
+        const uint32_t key = nn_chance_key(seed, row);
+        const int64_t length = n - row < ROW ? n - row : ROW;
+#pragma omp simd
+        for (int64_t i = 0; i < length; i++)
+            mask->x[row + i] = nn_chance(key, i) >= below ? scale : 0;
+    }
     return nn_mul(t, x, mask);
 }
 

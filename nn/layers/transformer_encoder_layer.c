@@ -11,6 +11,7 @@
  * Source      Vaswani et al. 2017; norm_first: Xiong et al., arXiv:2002.04745, 2020.
  */
 #include "nn/attention_layer.h"
+#include "nn/norm.h"
 
 #include <math.h>
 
@@ -77,9 +78,7 @@ static nn_node *column(nn_layer *l, nn_tape *t, int slot)
 
 static nn_node *layer_norm(nn_layer *l, nn_tape *t, int slot, nn_node *x)
 {
-    nn_node *centred = nn_sub(t, x, nn_mean_dims(t, x, 2u)), *var = nn_mean_dims(t, nn_square(t, centred), 2u);
-    nn_node *y = nn_div(t, centred, nn_sqrt(t, nn_affine(t, var, 1, nn_layer_get(l, "layer_norm_eps"))));
-    return nn_add(t, nn_mul(t, y, column(l, t, slot)), column(l, t, slot + 1));
+    return nn_norm(t, x, NULL, column(l, t, slot), column(l, t, slot + 1), 2u, nn_layer_get(l, "layer_norm_eps"));
 }
 
 static nn_node *attend(nn_layer *l, nn_tape *t, nn_node *x, nn_node *lengths)

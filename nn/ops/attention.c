@@ -40,7 +40,7 @@ static nn_attention_size size_of(nn_node *const *in, int n_in, const attr *a)
     return (nn_attention_size){
         .B = q->dim[0], .H = H, .Tq = q->dim[2], .Tk = k->dim[2], .D = q->dim[1] / H, .V = v->dim[1] / H,
         .reach = a->opt.causal ? rows - 1 : (rows - 1) / 2, .n_rows = rows, .causal = a->opt.causal, .seed = a->seed,
-        .drop_below = (uint32_t)(a->opt.dropout * 4294967296.0), .keep_scale = (real)(1 / (1 - a->opt.dropout)),
+        .drop_below = nn_chance_below(a->opt.dropout), .keep_scale = (real)(1 / (1 - a->opt.dropout)),
         .q = in[Q]->x, .k = in[K]->x, .v = in[V]->x, .lengths = n_in > LENGTHS ? in[LENGTHS]->x : NULL,
         .table = n_in > RELATIVE ? in[RELATIVE]->x : NULL,
     };
@@ -292,7 +292,7 @@ nn_node *nn_attention(nn_tape *t, nn_node *q, nn_node *k, nn_node *v, nn_node *l
         return NULL;
     a.opt.causal = opt.causal != 0;
     a.opt.dropout = t->training ? opt.dropout : 0;
-    if (a.opt.dropout > 0)
+    if (a.opt.dropout > 0 && !t->dry)
         a.seed = bl_rng_next(&t->rng);
     if (relative && !lengths && k->shape.rank == 3)
         lengths = nn_full(t, (nn_shape){ 1, { k->shape.dim[0] } }, (double)k->shape.dim[2]);

@@ -454,6 +454,58 @@ static bl_status run_umx_infer(const bench_case *c, bl_error *err)
     return end(&m, err);
 }
 
+/* ---- a transformer encoder: 4 layers of 256 channels and 8 heads ---- */
+
+static const char transformer[] =
+    "[transformer]\n"
+    "input.x = 256, T\n"
+    "enc = transformer_encoder_layer nhead=8 dim_feedforward=1024 repeat=4\n";
+
+enum { MODEL = 256 };
+
+static bl_status transformer_new(bench_model *m, const bench_case *c, bl_error *err)
+{
+    m->length = c->size;
+    if (parse(m, transformer, c, err) == BL_OK && (m->net = nn_network_build(m->config, "transformer", m->params, err)) &&
+        finish(m, err) == BL_OK && (m->x = uniform(m->batch * MODEL * m->length, -1, 1, err)))
+        m->y = uniform(m->batch * MODEL * m->length, -1, 1, err);
+    return err->code;
+}
+
+static double transformer_step(void *state)
+{
+    bench_model *m = state;
+    const nn_shape shape = { 3, { m->batch, MODEL, m->length } };
+    const double start = bl_seconds();
+    nn_tape_reset(m->tape);
+    nn_node *x = nn_borrow(m->tape, shape, m->x), *y = nn_network_run(m->net, m->tape, &x, NULL);
+    if (m->tape->training) {
+        nn_backward(m->tape, nn_mse_loss(m->tape, y, nn_borrow(m->tape, shape, m->y)));
+        if (!m->tape->err.code)
+            nn_optimizer_step(m->optimizer);
+    }
+    return seconds_since(m, start);
+}
+
+static bl_status run_transformer(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (transformer_new(&m, c, err) == BL_OK && (m.optimizer = adam(&m, "", 1e-3, 0.9, 0.999, err)))
+        bench_measure(m.tape, transformer_step, &m);
+    return end(&m, err);
+}
+
+static bl_status run_transformer_infer(const bench_case *c, bl_error *err)
+{
+    bench_model m = { 0 };
+    if (transformer_new(&m, c, err) == BL_OK) {
+        nn_tape_record(m.tape, 0);
+        m.tape->training = 0;
+        bench_measure(m.tape, transformer_step, &m);
+    }
+    return end(&m, err);
+}
+
 /* ---- a small MLP: what a step costs beside arithmetic ---- */
 
 static const char mlp[] = "[mlp]\n"
@@ -509,6 +561,8 @@ static bl_status run_mlp(const bench_case *c, bl_error *err)
 #define PWG (PWG_STACK + 30 * 80 * 128 + 80 * 9 * 1.33 + 80 * 80 * 5 / 256.0)
 #define PWG_LEAST (PWG_STACK + 30 * 80 * 128 / 256.0 + 30 * 128 * 4)
 #define UMX (1487 * 2 * 512.0 + 3 * 2 * 4 * 256 * (512 + 256) + 1024 * 512 + 512 * 4098)
+/* Multiply-adds per position among T: projections, scores and sums, the feed-forward net. */
+#define TRANSFORMER(T) (4 * (4 * 256.0 * 256 + 2 * 256.0 * (T) + 2 * 256.0 * 1024))
 #define MLP (3 * 2.0 * 32 * (64 * 64 * 2 + 64))
 
 const bench_case bench_cases[] = {
@@ -522,6 +576,8 @@ const bench_case bench_cases[] = {
     { "pwg.infer.2s", "s/s at 22.05 kHz", 0, 0, 1.77, 2 * 22050 * PWG_LEAST, 0, run_pwg_infer, 172, 1 },
     { "umx.train.b16x255", "s/step", 0, 0, 2.28, 3 * 2 * 16 * 255 * UMX, 0, run_umx, 255, 16 },
     { "umx.infer.60s", "s/s", 0, 0, 2.22, 2 * 2583 * UMX / 60, 0, run_umx_infer, 2583, 1 },
+    { "transformer.train.b4x512", "s/step", 0, 0, 1.5, 3 * 2 * 4 * 512 * TRANSFORMER(512), 0, run_transformer, 512, 4 },
+    { "transformer.infer.2048", "s", 0, 0, 1.5, 2 * 2048 * TRANSFORMER(2048), 0, run_transformer_infer, 2048, 1 },
     { "mlp.sgd.b32", "steps/s", 1, 0, 10, MLP, 0, run_mlp, 0, 32 },
     { "mlp.adam.b32", "steps/s", 1, 0, 10, MLP, 0, run_mlp, 1, 32 },
     { .name = NULL },

@@ -290,6 +290,33 @@ def umx_infer():
     return lambda: seconds(lambda: net(x)) / 60
 
 
+# ---- a transformer encoder ----
+
+def transformer():
+    layer = nn.TransformerEncoderLayer(256, 8, 1024, batch_first=True)
+    return nn.TransformerEncoder(layer, 4)
+
+
+def transformer_train():
+    net = transformer()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x, y = torch.rand(4, 512, 256), torch.rand(4, 512, 256)
+
+    def step():
+        loss = F.mse_loss(net(x), y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return lambda: seconds(step)
+
+
+def transformer_infer():
+    net = transformer().eval()
+    x = torch.rand(1, 2048, 256)
+    return lambda: seconds(lambda: net(x))
+
+
 # ---- convolutional autoencoder of log-mel patches 128 x 128 ----
 
 class Autoencoder(nn.Module):
@@ -360,6 +387,8 @@ CASES = {
     "umx.train.b16x255": (umx_train, True),
     "umx.infer.60s": (umx_infer, False),
     "autoencoder.train.b32": (autoencoder_train, True),
+    "transformer.train.b4x512": (transformer_train, True),
+    "transformer.infer.2048": (transformer_infer, False),
     "mlp.sgd.b32": (lambda: mlp(lambda p: torch.optim.SGD(p, 1e-2)), True),
     "mlp.adam.b32": (lambda: mlp(lambda p: torch.optim.Adam(p, 1e-3)), True),
 }

@@ -288,6 +288,7 @@ static void fast_functions_stay_within_their_error(void **state)
         if (!(worst < cases[i].most))
             fail_msg("case %d: error %g, expected less than %g", (int)i, worst, cases[i].most);
     }
+    assert_true(isnan(nn_fast_exp_low(NAN)) && nn_fast_exp_low(-INFINITY) == 0);
     assert_true(isnan(nn_fast_exp(NAN)) && isnan(nn_fast_tanh(NAN)) && isnan(nn_fast_sigmoid(NAN)));
     assert_true(isnan(nn_fast_expm1(NAN)) && isnan(nn_fast_log(NAN)) && isnan(nn_fast_log1p(NAN)) && isnan(nn_fast_erf(NAN)));
     assert_true(isnan(nn_fast_sin(NAN)) && isnan(nn_fast_cos(INFINITY)));
