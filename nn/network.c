@@ -15,6 +15,7 @@ void nn_network_free(nn_network *net)
     free(net->items);
     free(net->names);
     free(net->groups);
+    free(net->segments);
     free(net);
 }
 
@@ -75,8 +76,10 @@ nn_shape nn_network_output_shape(const nn_network *net, int i)
 void nn_network_keep(nn_network *net, const char *key)
 {
     const int i = nn_network_find(net, key);
-    if (i >= 0)
-        net->items[i].last_use = net->n;
+    if (i < 0)
+        return;
+    net->items[i].last_use = net->n;
+    nn_network_cut(net);
 }
 
 nn_node *nn_network_value(const nn_network *net, const char *key)

@@ -372,6 +372,25 @@ static bl_status find_unused(nn_builder *b)
     return BL_OK;
 }
 
+/* checkpoint = yes: of the network, or of the part under way. */
+static bl_status parse_checkpoint(nn_builder *b)
+{
+    static const nn_layer_option option = { "checkpoint", NN_OPTION_BOOL, 0, 0, 1, "", NULL };
+    double value;
+    if (nn_parse_value(b, &option, b->scope->entry->value, &value) != BL_OK)
+        return b->err->code;
+    if (!b->scope->outer) {
+        b->net->recompute = value != 0;
+        return BL_OK;
+    }
+    for (int g = b->net->n_groups - 1; g >= 0; g--)
+        if (b->net->groups[g].depth == b->scope->depth - 1) {
+            b->net->groups[g].recompute = value != 0;
+            break;
+        }
+    return BL_OK;
+}
+
 static bl_status parse_entry(nn_builder *b, int i, int *n_bound)
 {
     const char *key = b->scope->entry->key;
@@ -379,6 +398,8 @@ static bl_status parse_entry(nn_builder *b, int i, int *n_bound)
         return parse_input(b, b->scope->outer ? b->part_in[(*n_bound)++] : -1);
     if (!strncmp(key, "defaults.", 9))
         return nn_line_defaults(b, i);
+    if (!strcmp(key, "checkpoint"))
+        return parse_checkpoint(b);
     if (nn_parse_is_variable(b, b->scope->entry))
         return BL_OK; /* looked up where it is used */
     if (b->scope->above < 0)
@@ -473,6 +494,12 @@ nn_network *nn_network_build(const bl_config *config, const char *section, nn_pa
         bl_fail(&local, BL_EARG, "%s: the section name [%.60s] is longer than %zu characters", bl_config_name(config),
                 section, sizeof net->section - 1);
     if (!local.code && parse_section(&b) == BL_OK && find_last_uses(&b) == BL_OK) {
+        net->segments = calloc((size_t)net->n, sizeof *net->segments);
+        if (!net->segments)
+            nn_parse_no_memory(&b);
+    }
+    if (!local.code) {
+        nn_network_cut(net);
         free(b.variable_used);
         return net;
     }

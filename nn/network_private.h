@@ -22,7 +22,15 @@ typedef struct nn_network_item {
     nn_shape  shape;                 /* without batch                                       */
     int       divisor[NN_MAX_RANK];  /* of an input's free sizes: 4 of T/4; 0: not free      */
     nn_node  *value;                 /* of the last run                                     */
+    int       segment;               /* that starts with this item, -1                      */
 } nn_network_item;
+
+/* Items first .. last that run again in backward instead of keeping their values. */
+typedef struct nn_network_segment {
+    struct nn_network *net;
+    int                first, last;
+    int                in[NN_MAX_IN - 1], n_in; /* items before it that it reads              */
+} nn_network_segment;
 
 /* What from= can say: an input, a layer, a part (its first output), in a part the value that it is given. */
 typedef struct nn_network_name {
@@ -40,6 +48,7 @@ typedef struct nn_network_group {
     char key[NN_NETWORK_KEY], part[48], path[96];
     int  first, n, output, depth;
     int  is_shared;                  /* its parameters belong to another                    */
+    int  recompute;                  /* checkpoint = yes in its section                     */
     nn_network_setting setting[NN_LAYER_OPTIONS];
     int  n_settings;
 } nn_network_group;
@@ -54,10 +63,16 @@ struct nn_network {
     nn_network_group *groups;
     int               n_groups, group_capacity;
     nn_params        *params;
+    int               recompute;     /* checkpoint = yes                                    */
+    nn_network_segment *segments;
+    int               n_segments;
 };
 
 /* Index of a name; a layer that was repeated goes by its own name for its last copy. -1: there is none. */
 int nn_network_find(const nn_network *net, const char *key);
+
+/* Cuts the network into segments where `checkpoint = yes` asks for it; again whenever a last use has changed. */
+void nn_network_cut(nn_network *net);
 
 /* "[64, T]": as nn_shape_str, with T for a free length (H, W for two). */
 const char *nn_network_shape_str(const nn_shape *shape, char out[96]);

@@ -107,7 +107,8 @@ static int is_variable(const nn_builder *b, const bl_config_entry *e, int depth)
 {
     const char *v = e->value;
     int index;
-    if (!*v || strpbrk(v, " \t\n=,") || !strcmp(e->key, "output") || strchr(e->key, '.') || depth > NN_PARSE_DEPTH)
+    if (!*v || strpbrk(v, " \t\n=,") || !strcmp(e->key, "output") || !strcmp(e->key, "checkpoint")
+        || strchr(e->key, '.') || depth > NN_PARSE_DEPTH)
         return 0;
     if (!is_identifier(v) || strchr(v, '.') || is_truth(v) || !strcmp(v, "required"))
         return 1;

@@ -64,7 +64,7 @@ nn_node *nn_batch_norm_forward(nn_layer *l, nn_tape *t, nn_node *const *in)
     const int was = nn_tape_record(t, 0);
     moments = nn_moments(t, x, over);
     nn_tape_record(t, was);
-    if (tracks && moments && !t->dry)
+    if (tracks && moments && !t->dry && !t->recomputing)
         update(l, moments, n);
     return nn_norm(t, x, moments, weight, bias, over, eps);
 }

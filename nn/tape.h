@@ -63,19 +63,28 @@ typedef struct nn_node {
     struct nn_node  *previous;   /* the node made before this one                                     */
 } nn_node;
 
+/* The gradients that are being computed: which nodes need one and what has come in so far, by node index. */
+typedef struct nn_sweep_state {
+    const unsigned char *wanted;
+    int64_t              n_wanted;
+    nn_node            **grad;
+    int                  mode;
+} nn_sweep_state;
+
 struct nn_tape {
     bl_error err;
     bl_rng   rng;               /* for dropout, noise, phase shuffle; seed it, save it        */
     int      training;          /* layers that behave differently look here                   */
     int      dry;               /* read only: values are not computed (nn_tape_dry)           */
+    int      recomputing;       /* read only: this has run before (nn_recompute): statistics
+                                   of batches are not to be updated again                     */
     /* the rest is the tape's own business */
     int      recording;
     nn_node *last;
     int64_t  n_nodes;
     struct nn_tape_memory *memory;
     struct nn_profile *profile;  /* NULL: off (nn/profile.h) */
-    const unsigned char *wanted; /* of the sweep under way, by node index */
-    int64_t  n_wanted;
+    nn_sweep_state sweep;
 };
 
 nn_tape *nn_tape_new(bl_error *err);
