@@ -58,6 +58,9 @@ nn_node *nn_hardsigmoid(nn_tape *t, nn_node *x);
 nn_node *nn_hardswish(nn_tape *t, nn_node *x);
 /* tanh(first half of the channels) * sigmoid(second half): [B, 2C, T] -> [B, C, T]. */
 nn_node *nn_gated_tanh(nn_tape *t, nn_node *x);
+nn_node *nn_glu(nn_tape *t, nn_node *x, int dim);                         /* first half * sigmoid(second half) along dim */
+nn_node *nn_prelu(nn_tape *t, nn_node *x, nn_node *slope);                /* slope broadcasts           */
+nn_node *nn_snake(nn_tape *t, nn_node *x, nn_node *alpha, nn_node *beta); /* x + sin^2(alpha x) / beta; they broadcast */
 /* A layer of WaveNet: state [B, C, T] (the first layer) or [B, C + S, T], x over the sum of the skips below -> [B, C + S, T].
  * weight [2C, C, K], out_weight [C + S, C, 1] (r, then s); condition [B, D, T] and its weight [2C, D, 1], or NULL. last: no x
  * comes out, out_weight [S, C, 1], -> [B, S, T]. Tap k reads x[t + k dilation - pad_left]; scale (0: 1) of the residual path. */
@@ -78,6 +81,19 @@ nn_node *nn_scatter_time(nn_tape *t, nn_node *x, const int64_t *index, int64_t n
 /* torch.gather: y[i,j,k] = x[i, index[i,j,k], k] for dim 1; and its adjoint, torch.scatter_add into zeros of a shape. */
 nn_node *nn_gather(nn_tape *t, nn_node *x, int dim, nn_node *index);
 nn_node *nn_scatter_add(nn_tape *t, nn_node *x, int dim, nn_node *index, nn_shape shape);
+nn_node *nn_squeeze(nn_tape *t, nn_node *x, int dim);                     /* leaves dim out if it is 1  */
+nn_node *nn_unsqueeze(nn_tape *t, nn_node *x, int dim);                   /* a new dim of size 1        */
+nn_node *nn_transpose(nn_tape *t, nn_node *x, int a, int b);
+nn_node *nn_stack(nn_tape *t, int dim, int n, nn_node *const *xs);        /* along a new dim            */
+void     nn_chunk(nn_tape *t, nn_node *x, int dim, int n, nn_node **out); /* n equal parts              */
+nn_node *nn_slice_step(nn_tape *t, nn_node *x, int dim, int64_t start, int64_t stop, int64_t step);
+nn_node *nn_flip(nn_tape *t, nn_node *x, int dim);
+nn_node *nn_roll(nn_tape *t, nn_node *x, int dim, int64_t shift);
+typedef enum nn_pad_mode { NN_PAD_REFLECT, NN_PAD_REPLICATE, NN_PAD_CIRCULAR } nn_pad_mode;
+nn_node *nn_pad_by(nn_tape *t, nn_node *x, int dim, int64_t before, int64_t after, nn_pad_mode mode);
+nn_node *nn_pad_value(nn_tape *t, nn_node *x, int dim, int64_t before, int64_t after, double value);
+/* x[.., index[i], ..]; index is copied. */
+nn_node *nn_index_select(nn_tape *t, nn_node *x, int dim, const int64_t *index, int64_t n);
 /* rows of a table [N, D] by index (float whole numbers) [..] -> [.., D]. The row padding_idx (-1: none) gets no gradient, as in
  * torch; _without reads it as zeros, too. And the adjoint of both. */
 nn_node *nn_embedding(nn_tape *t, nn_node *table, nn_node *index, int64_t padding_idx);

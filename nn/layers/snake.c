@@ -1,7 +1,8 @@
 /* nn/layers/snake.c - x + sin^2(alpha x) / alpha, alpha learned per channel: an activation with a period, made for
  * signals that have one.
  *
- * Shapes   [C, T] or [C] -> the same.   Parameters   alpha [C], starting at 1.
+ * Shapes   any -> the same.
+ * Parameters  alpha [C].
  * Source   Ziyin, Hartwig, Ueda, "Neural Networks Fail to Learn Periodic Functions and How to Fix It", 2020.
  */
 #include "nn/layer.h"
@@ -13,19 +14,15 @@ static const nn_layer_option options[] = {
 
 static bl_status build(nn_layer *l, bl_error *err)
 {
-    const int64_t channels = l->in_shape[0].dim[0];
     l->out_shape = l->in_shape[0];
-    return nn_layer_param(l, "alpha", (nn_shape){ 1, { channels } }, NN_INIT_CONSTANT, l->option[0], err) < 0
+    return nn_layer_param(l, "alpha", (nn_shape){ 1, { l->in_shape[0].dim[0] } }, NN_INIT_CONSTANT, nn_layer_get(l, "alpha"), err) < 0
                ? err->code : BL_OK;
 }
 
 static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
 {
-    nn_node *alpha = nn_layer_node(l, t, 0);
-    if (l->in_shape[0].rank == 2)
-        alpha = nn_reshape(t, alpha, (nn_shape){ 2, { l->in_shape[0].dim[0], 1 } });
-    nn_node *sine = nn_sin(t, nn_mul(t, in[0], alpha));
-    return nn_add(t, in[0], nn_div(t, nn_square(t, sine), nn_affine(t, alpha, 1, 1e-9)));
+    nn_node *alpha = nn_reshape(t, nn_layer_node(l, t, 0), (nn_shape){ l->in_shape[0].rank, { l->in_shape[0].dim[0], 1, 1 } });
+    return nn_snake(t, in[0], alpha, nn_affine(t, alpha, 1, 1e-9));
 }
 
 const nn_layer_type nn_layer_snake = {

@@ -16,7 +16,7 @@ def tensor(name, t):
                                          " ".join("%.9g" % v for v in t.reshape(-1).tolist())))
 
 
-def case(text, shape, x, module, call=None, training=0, name=None):
+def case(text, shape, x, module, call=None, training=0, name=None, **more):
     """One layer in PyTorch's words: module is an nn.Module or a function; parameters and buffers keep its names."""
     is_module = isinstance(module, nn.Module)
     if is_module:
@@ -24,13 +24,17 @@ def case(text, shape, x, module, call=None, training=0, name=None):
         with torch.no_grad():
             for p in module.parameters():
                 p.add_(0.2 * torch.randn_like(p))
-    out.write("case %s layer\ntraining %d\ninput %s\nlayer a %s\n" % ((name or text.replace(" ", "_"))[:60], training, shape, text))
+    out.write("case %s layer\ntraining %d\ninput %s\n" % ((name or text.replace(" ", "_"))[:60], training, shape))
+    for n, v in more.items():
+        out.write("input.%s %s\n" % (n, ", ".join(str(d) for d in v.shape[1:])))
+    out.write("layer a %s\n" % text)
     parameters = list(module.named_parameters()) if is_module else []
     buffers = list(module.named_buffers()) if is_module else []
     for n, b in buffers:
         tensor("param:a/" + n, b)
     x = x.clone().requires_grad_()
-    y = (call or module)(x)
+    others = [v.clone().requires_grad_() for v in more.values()]
+    y = (call or module)(x, *others)
     dy = torch.randn_like(y)
     (y * dy).sum().backward()
     tensor("x", x)
@@ -42,6 +46,9 @@ def case(text, shape, x, module, call=None, training=0, name=None):
     tensor("dy", dy)
     tensor("y", y)
     tensor("dx", x.grad)
+    for n, v in zip(more, others):
+        tensor(n, v)
+        tensor("d" + n, v.grad)
     out.write("end\n")
 
 
@@ -112,5 +119,62 @@ for text, module in [("max_pool2d kernel_size=2", nn.MaxPool2d(2)),
                      ("upsample scale_height=3 scale_width=2 mode=bilinear align_corners=yes",
                       nn.Upsample(scale_factor=(3, 2), mode="bilinear", align_corners=True))]:
     case(text, "2, 5, T", image, module, name=text.replace(" ", "_") + "_2d")
+
+# ---- shapes, reductions, learned elementwise ----
+x, image = torch.randn(2, 4, 6), torch.randn(2, 4, 3, 6)
+for text, f in [("softmax dim=time", lambda v: v.softmax(2)), ("softmax", lambda v: v.softmax(1)), ("log_softmax dim=-1", lambda v: v.log_softmax(-1)),
+                ("glu dim=1", lambda v: F.glu(v, 1)), ("glu", F.glu), ("cumsum", lambda v: v.cumsum(2)), ("cumsum dim=channels", lambda v: v.cumsum(1)),
+                ("flip dim=1", lambda v: v.flip(1)), ("roll shifts=-2", lambda v: v.roll(-2, 2)), ("mean dim=1 keepdim=yes", lambda v: v.mean(1, True)),
+                ("mean dim=time", lambda v: v.mean(2)), ("sum dim=2", lambda v: v.sum(2)), ("max dim=2", lambda v: v.amax(2)),
+                ("min dim=1 keepdim=yes", lambda v: v.amin(1, True)), ("norm dim=time", lambda v: v.norm(dim=2)),
+                ("slice start=1 step=2 dim=time", lambda v: v[:, :, 1::2]), ("pad before=2 after=3 value=1.5", lambda v: F.pad(v, (2, 3), value=1.5)),
+                ("pad before=2 after=5 mode=reflect", lambda v: F.pad(v, (2, 5), mode="reflect")),
+                ("pad before=2 mode=replicate", lambda v: F.pad(v, (2, 0), mode="replicate")),
+                ("pad before=2 after=4 mode=circular", lambda v: F.pad(v, (2, 4), mode="circular")),
+                ("scale factor=2 shift=-1", lambda v: 2 * v - 1), ("prelu", nn.PReLU()), ("prelu num_parameters=4", nn.PReLU(4)),
+                ("leaky_relu negative_slope=0.3", nn.LeakyReLU(0.3))]:
+    case(text, "4, T", x, f)
+for text, f in [("softmax dim=height", lambda v: v.softmax(2)), ("transpose dim0=1 dim1=2", lambda v: v.transpose(1, 2)),
+                ("transpose dim0=height dim1=width", lambda v: v.transpose(2, 3)), ("unsqueeze dim=1", None), ("mean dim=2", lambda v: v.mean(2)),
+                ("pad before=1 after=2 mode=reflect dim=height", lambda v: F.pad(v, (0, 0, 1, 2), mode="reflect")),
+                ("flip dim=height", lambda v: v.flip(2)), ("prelu num_parameters=4", nn.PReLU(4))]:
+    if f:
+        case(text, "4, 3, 6", image, f, name=text.replace(" ", "_") + "_2d")
+case("unsqueeze dim=2", "4, T", x, lambda v: v.unsqueeze(2))
+case("squeeze dim=2", "4, 1, T", x.unsqueeze(2), lambda v: v.squeeze(2))
+for text, f in [("sub from=x,c", torch.sub), ("div from=x,c", torch.div), ("maximum from=x,c", torch.maximum), ("minimum from=x,c", torch.minimum)]:
+    case(text, "4, 6", x, f, c=torch.randn(2, 4, 6) + 0.1)
+case("add from=x,c", "4, T", x, lambda v, c: v + c[:, :, None], c=torch.randn(2, 4))
+case("mul from=x,c", "4, 3, 6", image, lambda v, c: v * c[:, :, None, None], c=torch.randn(2, 4))
+case("concat from=x,c", "4, 3, 6", image, lambda v, c: torch.cat([v, c[:, :, None, None].expand(-1, -1, 3, 6)], 1), c=torch.randn(2, 2))
+case("concat dim=height from=x,c", "4, 3, 6", image, lambda v, c: torch.cat([v, c], 2), c=torch.randn(2, 4, 2, 6))
+case("matmul from=x,c", "4, 6", x, torch.matmul, c=torch.randn(2, 6, 3))
+case("matmul transpose_a=yes transpose_b=yes from=x,c", "4, 6", x, lambda v, c: v.transpose(1, 2) @ c.transpose(1, 2), c=torch.randn(2, 5, 4))
+
+
+class Snake(nn.Module):
+    def __init__(self, beta):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(4))
+        if beta:
+            self.beta = nn.Parameter(torch.ones(4))
+
+    def forward(self, v):
+        alpha, beta = self.alpha[:, None], getattr(self, "beta", self.alpha)[:, None]
+        return v + torch.sin(alpha * v) ** 2 / beta
+
+
+class Affine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(4)), nn.Parameter(torch.zeros(4))
+
+    def forward(self, v):
+        return v * self.weight[:, None] + self.bias[:, None]
+
+
+case("snake", "4, T", x, Snake(False))
+case("snake_beta", "4, T", x, Snake(True))
+case("affine", "4, T", x, Affine())
 
 out.close()

@@ -1,0 +1,27 @@
+/* nn/layers/max.c - the largest value over a dimension; equal ones share the gradient, as torch.amax.
+ *
+ * Shapes   without the dimension, or with keepdim of size 1; of a vector [1].
+ */
+#include "nn/shape_layer.h"
+
+#include <math.h>
+
+static const nn_layer_option options[] = {
+    NN_REDUCE_OPTIONS,
+    { .name = NULL },
+};
+
+static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
+{
+    return nn_reduce_finish(l, t, nn_max_dims(t, in[0], 1u << nn_layer_axis_of(l, "dim")));
+}
+
+const nn_layer_type nn_layer_max = {
+    .name = "max",
+    .summary = "the largest value over a dimension",
+    .min_in = 1,
+    .max_in = 1,
+    .options = options,
+    .build = nn_reduce_build,
+    .forward = forward,
+};

@@ -1,0 +1,34 @@
+/* nn/layers/roll.c - a dimension turned by `shifts`; what leaves at the end comes in at the start.
+ *
+ * Shapes   any -> the same.
+ */
+#include "nn/shape_layer.h"
+
+#include <math.h>
+
+static const nn_layer_option options[] = {
+    { "shifts", NN_OPTION_INT, NAN, -(1 << 30), 1 << 30, "places to the right", NULL },
+    { "dim", NN_OPTION_CHOICE, NN_DIM_TIME, 0, NN_DIM_MOST, "along which dimension", NN_DIM_CHOICES },
+    { .name = NULL },
+};
+
+static bl_status build(nn_layer *l, bl_error *err)
+{
+    l->out_shape = l->in_shape[0];
+    return nn_layer_axis(l, "dim", err) ? BL_OK : err->code;
+}
+
+static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
+{
+    return nn_roll(t, in[0], nn_layer_axis_of(l, "dim"), nn_layer_int(l, "shifts"));
+}
+
+const nn_layer_type nn_layer_roll = {
+    .name = "roll",
+    .summary = "a dimension turned round",
+    .min_in = 1,
+    .max_in = 1,
+    .options = options,
+    .build = build,
+    .forward = forward,
+};
