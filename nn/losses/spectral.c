@@ -18,7 +18,8 @@ nn_node *nn_multi_resolution_stft_loss(nn_tape *t, nn_node *x, nn_node *y, int n
     BL_ASSERT(n > 0);
     for (int i = 0; i < n; i++) {
         nn_node *X = nn_stft_magnitude(t, x, resolutions[i], eps), *Y = nn_stft_magnitude(t, y, resolutions[i], eps);
-        nn_node *difference = nn_sqrt(t, nn_affine(t, nn_sum(t, nn_square(t, nn_sub(t, Y, X))), 1, 1e-12));
+        const double size = X ? (double)nn_count(&X->shape) : 0;
+        nn_node *difference = nn_sqrt(t, nn_affine(t, nn_mse_loss(t, X, Y), size, 1e-12)); /* one pass over both */
         nn_node *convergence = nn_div(t, difference, nn_sqrt(t, nn_sum(t, nn_square(t, Y))));
         nn_node *both = nn_add(t, convergence, nn_l1_loss(t, nn_log(t, X), nn_log(t, Y)));
         total = total ? nn_add(t, total, both) : both;

@@ -50,11 +50,14 @@ typedef struct fixture {
     blocks_autoencoder_trainer *trainer;
 } fixture;
 
-static void make(fixture *f, uint64_t seed)
+/* more: further keys of [autoencoder] */
+static void make_with(fixture *f, uint64_t seed, const char *more)
 {
     bl_error err = { 0 };
+    char text[2000];
     memset(f, 0, sizeof *f);
-    f->config = bl_config_parse(tiny, "tiny.ini", &err);
+    snprintf(text, sizeof text, "%s%s", tiny, more);
+    f->config = bl_config_parse(text, "tiny.ini", &err);
     f->fx = blocks_feature_extractor_new(f->config, seed, &err);
     assert_string_equal(err.msg, "");
     f->clips.n_mels = f->fx->n_mels;
@@ -68,6 +71,11 @@ static void make(fixture *f, uint64_t seed)
     assert_int_equal(blocks_mel_clips_standardise(&f->clips, f->fx, &err), BL_OK);
     f->trainer = blocks_autoencoder_trainer_new(f->fx, &f->clips, seed, &err);
     assert_string_equal(err.msg, "");
+}
+
+static void make(fixture *f, uint64_t seed)
+{
+    make_with(f, seed, "");
 }
 
 static void release(fixture *f)
@@ -149,6 +157,41 @@ static void latents_are_standardised_and_those_of_a_loaded_model_the_same(void *
     free(x);
     blocks_feature_extractor_free(loaded);
     release(&f);
+}
+
+/* Two batches a step under another loss, and a learning rate that a validation has lowered: all of it is in the checkpoint. */
+static void a_plateau_outlives_an_interruption(void **state)
+{
+    static const char more[] = "accumulate = 2\nloss = huber delta=0.5\nschedule = plateau\npatience = 0\nfactor = 0.25\nthreshold = 0.9\n";
+    fixture whole, first, second, constant;
+    blocks_autoencoder_score score;
+    bl_error err = { 0 };
+    (void)state;
+    fixture *const both[] = { &whole, &first };
+    for (int i = 0; i < 2; i++) {
+        make_with(both[i], 5, more);
+        train(both[i], 4);
+        for (int k = 0; k < 2; k++) /* the second is no better than the first */
+            assert_int_equal(blocks_autoencoder_trainer_validate(both[i]->trainer, &score, &err), BL_OK);
+    }
+    save(&first, temporary_path("plateau.h5"), 1);
+    make_with(&second, 5, more);
+    nn_checkpoint *c = nn_checkpoint_open(temporary_path("plateau.h5"), "autoencoder", &err);
+    assert_int_equal(blocks_autoencoder_trainer_get(second.trainer, c, &err), BL_OK);
+    nn_checkpoint_free(c);
+    make_with(&constant, 5, "accumulate = 2\nloss = huber delta=0.5\nschedule = constant\n");
+    train(&constant, 4);
+    const size_t n_bytes = (size_t)whole.fx->params->n_elements * sizeof(real);
+    assert_memory_equal(whole.fx->params->value, constant.fx->params->value, n_bytes);
+    train(&whole, 4);
+    train(&second, 4);
+    train(&constant, 4);
+    assert_memory_equal(whole.fx->params->value, second.fx->params->value, n_bytes);
+    assert_memory_not_equal(whole.fx->params->value, constant.fx->params->value, n_bytes);
+    release(&whole);
+    release(&first);
+    release(&second);
+    release(&constant);
 }
 
 static void a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(void **state)
@@ -276,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_beats_a_pca_of_its_rank_on_sounds_it_never_heard),
         cmocka_unit_test(latents_are_standardised_and_those_of_a_loaded_model_the_same),
+        cmocka_unit_test(a_plateau_outlives_an_interruption),
         cmocka_unit_test(a_resumed_training_equals_an_uninterrupted_one_bit_for_bit),
         cmocka_unit_test(silence_has_no_context_and_bad_sound_is_refused),
         cmocka_unit_test(mistakes_in_a_config_are_named),

@@ -1,6 +1,8 @@
 /* Signal layers against PyTorch, and what holds of them without it. tools/golden/signals.py writes tests/golden/signals.txt. */
 #include "tests/nn/golden.h"
 
+#include "nn/optimizer.h"
+
 #include "tests/message.h"
 
 static void signal_layers_agree_with_pytorch(void **state)
@@ -159,6 +161,84 @@ static void a_filter_bank_goes_there_and_back(void **state)
     end(&s);
 }
 
+/* Analysis by synthesis: spectra alone teach an oscillator and a noise the amplitudes that made a sound. */
+static void oscillator_and_noise_learn_a_sound_from_its_spectra(void **state)
+{
+    enum { FRAMES = 16, HOP = 64, N = FRAMES * HOP };
+    static const nn_stft_opt resolutions[] = { { .n_fft = 256, .hop_length = 64, .win_length = 256 }, { .n_fft = 64, .hop_length = 16, .win_length = 64 } };
+    setup s = build("input.one = 1, T\ninput.f0 = 1, T\n"
+                    "a = conv1d out_channels=5 kernel_size=1 from=one\nas = softplus\nm = conv1d out_channels=9 kernel_size=1 from=one\nms = softplus\n"
+                    "tone = harmonic_oscillator sample_rate=4000 hop_length=64 from=as,f0\nhiss = filtered_noise hop_length=64 from=ms\n"
+                    "y = add from=tone,hiss");
+    nn_optimizer_config o = nn_optimizer_defaults(NN_ADAM);
+    real target[N];
+    double first = 0, last = 0;
+    bl_rng rng;
+    (void)state;
+    o.lr = 0.05;
+    nn_params_init(s.params, 1);
+    nn_optimizer *optimizer = nn_optimizer_new(s.params, "", &o, &s.err);
+    bl_rng_seed(&rng, 2);
+    for (int i = 0; i < N; i++) {
+        const double phase = 2 * 3.14159265358979 * 210 * (i + 1) / 4000;
+        target[i] = (real)(0.8 * sin(phase) + 0.1 * sin(2 * phase) + 0.4 * sin(3 * phase) + 0.02 * (2 * bl_rng_uniform(&rng) - 1));
+    }
+    for (int step = 0; step < 150; step++) {
+        nn_tape_reset(s.t);
+        nn_node *in[2] = { nn_full(s.t, nn_shape_of(3, 1, 1, FRAMES), 1), nn_full(s.t, nn_shape_of(3, 1, 1, FRAMES), 210) };
+        nn_node *y = nn_reshape(s.t, nn_network_run(s.net, s.t, in, NULL), nn_shape_of(2, 1, N));
+        nn_node *loss = nn_keep(nn_multi_resolution_stft_loss(s.t, y, nn_input_real(s.t, nn_shape_of(2, 1, N), target), 2, resolutions));
+        nn_backward(s.t, loss);
+        if (s.t->err.code)
+            fail_msg("%s", s.t->err.msg);
+        *(step ? &last : &first) = (double)loss->x[0];
+        nn_optimizer_step(optimizer);
+    }
+    assert_true(last < 0.4 * first);
+    const real *weight = s.params->value + s.params->param[nn_params_find(s.params, "n/a/weight")].offset;
+    const real *bias = s.params->value + s.params->param[nn_params_find(s.params, "n/a/bias")].offset;
+    static const double want[5] = { 0.8, 0.1, 0.4, 0, 0 };
+    for (int h = 0; h < 5; h++) {
+        const double amplitude = log1p(exp((double)weight[h] + (double)bias[h]));
+        if (!(fabs(amplitude - want[h]) < 0.06))
+            fail_msg("harmonic %d: %g, made with %g", h + 1, amplitude, want[h]);
+    }
+    nn_optimizer_free(optimizer);
+    end(&s);
+}
+
+/* Those in configs/networks/ have the sizes that their papers say. */
+static void published_networks_run(void **state)
+{
+    static const struct { const char *path, *section; int n_inputs; int64_t n_samples; } networks[] = {
+        { "configs/networks/ddsp.ini", "decoder", 3, 64 }, { "configs/networks/multiband_melgan.ini", "generator", 1, 256 } };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        enum { FRAMES = 6 };
+        bl_error err = { 0 };
+        bl_config *config = bl_config_load(networks[i].path, &err);
+        nn_params *params = nn_params_new(&err);
+        nn_network *net = nn_network_build(config, networks[i].section, params, &err);
+        nn_tape *t = nn_tape_new(&err);
+        nn_node *in[3];
+        if (!net || nn_params_finish(params, &err) != BL_OK)
+            fail_msg("%s", err.msg);
+        nn_params_init(params, 1);
+        assert_int_equal(nn_network_n_inputs(net), networks[i].n_inputs);
+        for (int k = 0; k < networks[i].n_inputs; k++)
+            in[k] = nn_full(t, (nn_shape){ 3, { 2, nn_network_input_shape(net, k).dim[0], FRAMES } }, k == 2 ? 220 : 0.5);
+        nn_node *y = nn_network_run(net, t, in, NULL);
+        if (!y)
+            fail_msg("%s", t->err.msg);
+        assert_int_equal(y->shape.dim[1], 1);
+        assert_int_equal(y->shape.dim[2], FRAMES * networks[i].n_samples);
+        nn_tape_free(t);
+        nn_network_free(net);
+        nn_params_free(params);
+        bl_config_free(config);
+    }
+}
+
 static void mistakes_have_a_sentence(void **state)
 {
     static const char *const cases[][2] = {
@@ -196,6 +276,8 @@ int main(void)
         cmocka_unit_test(noise_follows_the_seed_and_its_magnitudes),
         cmocka_unit_test(the_stft_of_ones_keeps_the_power),
         cmocka_unit_test(a_filter_bank_goes_there_and_back),
+        cmocka_unit_test(oscillator_and_noise_learn_a_sound_from_its_spectra),
+        cmocka_unit_test(published_networks_run),
         cmocka_unit_test(mistakes_have_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
