@@ -331,7 +331,7 @@ static const char *const every_layer[][2] = {
     { "gru hidden_size=3 num_layers=2 bidirectional=yes dropout=0.3", "2, T" }, { "gru hidden_size=2 bias=no", "2, T" },
     { "batch_norm1d", "3, T" }, { "batch_norm1d affine=no", "4" }, { "layer_norm", "5, T" }, { "layer_norm", "6" },
     { "dropout p=0.4", "3, T" }, { "phase_shuffle n=3", "2, T" }, { "upsample scale_factor=3", "2, T" },
-    { "upsample scale_factor=4 mode=linear", "2, T" }, { "reshape channels=2", "4, T" }, { "flatten", "2, 9" },
+    { "upsample scale_factor=4 mode=linear", "2, T" }, { "reshape channels=2", "4, T" }, { "reshape channels=2 height=3", "6, T" }, { "flatten", "2, 9" },
     { "slice start=1 stop=3", "4, T" }, { "global_average_pool", "3, T" },
     { "wavenet_block channels=4 skip_channels=3 layers=3 stacks=2", "2, T" }, { "residual layers=2 weight_norm=yes", "3, T" },
     { "embedding num_embeddings=5 embedding_dim=3", "1" }, { "embedding num_embeddings=5 embedding_dim=3", "1, T" },

@@ -286,7 +286,7 @@ static void the_shipped_network_generates(void **state)
     bl_error err = { 0 };
     bl_config *config = bl_config_load("configs/networks/wavenet.ini", &err);
     nn_params *params = nn_params_new(&err);
-    nn_wavenet *w = nn_wavenet_build(config, "wavenet", params, &err);
+    nn_wavenet *w = nn_wavenet_build(config, "conditioned", params, &err);
     bl_rng rng;
     (void)state;
     assert_string_equal(err.msg, "");
