@@ -45,7 +45,6 @@ const nn_op nn_op_conv1d = {
     .backward = backward,
     .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
-    .product = 1,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,11] [4,3,3] [4]; 1 1 1 1 1 0",
                                        "[2,4,13] [6,2,3]; 2 2 2 3 1 0",

@@ -49,7 +49,6 @@ const nn_op nn_op_conv1d_weight_grad = {
     .backward = backward,
     .product = 1,
     .unread = NN_READ_OUT,
-    .product = 1,
     .scratch = scratch,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,11] [2,4,11]; 1 1 1 1 1 3",

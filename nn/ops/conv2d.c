@@ -46,7 +46,6 @@ const nn_op nn_op_conv2d = {
     .backward = backward,
     .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
-    .product = 1,
     .parse = nn_conv2d_parse,
     .examples = (const char *const[]){ "[2,3,5,6] [4,3,3,3] [4]; 1 1 1 1 1 1 1 1 1 0 0",
                                        "[2,4,7,6] [2,2,3,2]; 2 1 1 2 2 1 0 2 1 0 0",

@@ -50,7 +50,6 @@ const nn_op nn_op_conv2d_weight_grad = {
     .backward = backward,
     .product = 1,
     .unread = NN_READ_OUT,
-    .product = 1,
     .scratch = scratch,
     .parse = nn_conv2d_parse,
     .examples = (const char *const[]){ "[2,3,5,6] [2,4,5,6]; 1 1 1 1 1 1 1 1 1 3 3",

@@ -43,7 +43,6 @@ const nn_op nn_op_conv_transpose1d = {
     .backward = backward,
     .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
-    .product = 1,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,5] [3,4,6] [4]; 2 1 1 2 2 0",
                                        "[2,4,5] [4,3,3]; 3 2 2 1 0 17",
