@@ -125,7 +125,8 @@ def wavenet_train():
 
 
 class WaveNetStep(nn.Module):
-    """One sample: (x [64], what each layer saw `dilation` samples ago [30, 64]) -> (logits, what each layer sees now)."""
+    """One sample of B streams: (x [B, 64], what each layer saw `dilation` samples ago [30, B, 64]) -> (logits [B, 256], what
+    each layer sees now)."""
 
     def __init__(self, net):
         super().__init__()
@@ -140,26 +141,25 @@ class WaveNetStep(nn.Module):
         self.w2, self.b2 = fixed(net.logits.weight[:, :, 0]), fixed(net.logits.bias)
 
     def forward(self, x, past):
-        x = x.view(1, -1)
         seen = []
-        total = torch.zeros(1, 64)
+        total = torch.zeros_like(x)
         for i in range(30):
             seen.append(x)
-            h = F.linear(torch.cat([past[i:i + 1], x], 1), self.w[i], self.b[i])
+            h = F.linear(torch.cat([past[i], x], 1), self.w[i], self.b[i])
             y = F.linear(torch.tanh(h[:, :64]) * torch.sigmoid(h[:, 64:]), self.w_out[i], self.b_out[i])
             x = x + y[:, :64]
             total = total + y[:, 64:]
         y = F.linear(F.relu(F.linear(F.relu(total), self.w1, self.b1)), self.w2, self.b2)
-        return y.view(-1), torch.cat(seen, 0)
+        return y, torch.stack(seen)
 
 
-def wavenet_generate():
+def wavenet_generate(streams):
     """Sample by sample with a queue per layer; the step is traced and frozen, which is PyTorch's fastest form of it."""
     net = WaveNet().eval()
     n, dilations, layers = 400, torch.tensor(net.dilations), torch.arange(30)
-    table, queue = net.embed.weight.detach(), torch.zeros(30, 512, 64)
-    step = torch.jit.freeze(torch.jit.trace(WaveNetStep(net).eval(), (table[0], queue[:, 0])))
-    state = {"t": 0, "index": 128}
+    table, queue = net.embed.weight.detach(), torch.zeros(30, 512, streams, 64)
+    step = torch.jit.freeze(torch.jit.trace(WaveNetStep(net).eval(), (table[:streams], queue[:, 0])))
+    state = {"t": 0, "index": torch.full((streams,), 128)}
 
     def run():
         t, index = state["t"], state["index"]
@@ -167,11 +167,11 @@ def wavenet_generate():
             place = t % dilations
             logits, seen = step(table[index], queue[layers, place])
             queue[layers, place] = seen
-            index = int(torch.multinomial(torch.softmax(logits, 0), 1))
+            index = torch.multinomial(torch.softmax(logits, 1), 1).squeeze(1)
             t += 1
         state["t"], state["index"] = t, index
 
-    return lambda: n / seconds(run)
+    return lambda: streams * n / seconds(run)
 
 
 # ---- Parallel WaveGAN ----
@@ -381,7 +381,8 @@ CASES = {
     "wavegan.infer.d16.b64": (lambda: generate(16, 64), False),
     "wavegan.infer.d64.b64": (lambda: generate(64, 64), False),
     "wavenet.train.b1x16000": (wavenet_train, True),
-    "wavenet.generate": (wavenet_generate, False),
+    "wavenet.generate": (lambda: wavenet_generate(1), False),
+    "wavenet.generate.8": (lambda: wavenet_generate(8), False),
     "pwg.train.b2x16384": (pwg_train, True),
     "pwg.infer.2s": (pwg_infer, False),
     "umx.train.b16x255": (umx_train, True),
