@@ -12,7 +12,8 @@ enum {
     PACKED_ROW = DEPTH + 16,
     BLOCK_ROWS = 512, /* of C at once: with a chunk of B it fills half of a second-level cache */
     BLOCK_PANELS = 4,
-    GROUP = 8,        /* tiles of a transposed A that are packed together: whole cache lines of it */
+    GROUP = 4,        /* tiles of a transposed A that are packed together: whole cache lines of it */
+    GROUP_SIZE = GROUP * PACKED_ROW * NN_TILE_ROWS,
     TASKS = 16,       /* wanted, where the product has room for so many */
 };
 static const double PARALLEL_MIN = 4e5; /* multiply-adds; below, waking a thread costs more than it does */
@@ -69,41 +70,39 @@ static int64_t tile_start(int64_t m, int64_t tiles, int64_t i) /* rows shared ou
     return i * m / tiles;
 }
 
-/* Tiles i .. of a transposed A, each [depth, NN_TILE_ROWS], PACKED_ROW rows apart: not a power of two. */
-static void pack_group(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t k0, int64_t depth, real *to)
+/* A part `share` (of GROUP) of the packing of a transposed A's tiles i .. i + GROUP - 1, each [depth, NN_TILE_ROWS], PACKED_ROW
+ * rows apart: not a power of two. With to NULL only fetches what that will read. */
+static void pack_share(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t share, int64_t k0,
+                       int64_t depth, real *to)
 {
-    const int64_t n = min64(GROUP, tiles - i), first = tile_start(m, tiles, i);
-    const real *from = p->a + k0 * p->lda + m0 + first;
-    int64_t start[GROUP + 1];
-    for (int64_t g = 0; g <= n; g++)
-        start[g] = tile_start(m, tiles, i + g) - first;
-    for (int64_t k = 0; k < depth; k++, from += p->lda)
-        for (int64_t g = 0; g < n; g++) {
-            const int64_t rows = start[g + 1] - start[g];
-            real *row = to + (g * PACKED_ROW + k) * NN_TILE_ROWS;
-            if (rows == NN_TILE_ROWS)
-                memcpy(row, from + start[g], NN_TILE_ROWS * sizeof(real));
-            else
-                for (int64_t r = 0; r < rows; r++)
-                    row[r] = from[start[g] + r];
+    if (i >= tiles)
+        return;
+    const int64_t n = min64(GROUP, tiles - i), first = tile_start(m, tiles, i), rows = tile_start(m, tiles, i + n) - first;
+    const int64_t begin = share * depth / GROUP, end = (share + 1) * depth / GROUP;
+    const real *from = p->a + (k0 + begin) * p->lda + m0 + first;
+    for (int64_t k = begin; k < end; k++, from += p->lda) {
+        if (!to) {
+            for (int64_t j = 0; j < rows; j += 64 / (int64_t)sizeof(real))
+                __builtin_prefetch(from + j, 0, 2);
+        } else if (rows == GROUP * NN_TILE_ROWS) { /* the usual case: all tiles whole */
+            for (int64_t g = 0; g < GROUP; g++)
+                memcpy(to + (g * PACKED_ROW + k) * NN_TILE_ROWS, from + g * NN_TILE_ROWS, NN_TILE_ROWS * sizeof(real));
+        } else {
+            for (int64_t g = 0; g < n; g++) {
+                const int64_t start = tile_start(m, tiles, i + g) - first, stop = tile_start(m, tiles, i + g + 1) - first;
+                for (int64_t r = start; r < stop; r++)
+                    to[(g * PACKED_ROW + k) * NN_TILE_ROWS + r - start] = from[r];
+            }
         }
+    }
 }
 
-/* What tile i + 1 (of a transposed A: a share of the next group) will read is on its way while tile i is computed. */
-static void fetch_ahead(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t k0, int64_t depth)
+/* The rows of A that tile i will read. */
+static void fetch_rows(const product *p, int64_t m0, int64_t m, int64_t tiles, int64_t i, int64_t k0, int64_t depth)
 {
-    enum { LINE = 64 / sizeof(real) };
-    if (p->transpose_a) {
-        const int64_t group = i / GROUP + 1, share = i % GROUP, first = tile_start(m, tiles, min64(group * GROUP, tiles));
-        const int64_t end = tile_start(m, tiles, min64((group + 1) * GROUP, tiles));
-        for (int64_t k = share * depth / GROUP; k < (share + 1) * depth / GROUP; k++)
-            for (int64_t j = first; j < end; j += LINE)
-                __builtin_prefetch(p->a + (k0 + k) * p->lda + m0 + j, 0, 2);
-    } else if (i + 1 < tiles) {
-        for (int64_t r = tile_start(m, tiles, i + 1); r < tile_start(m, tiles, i + 2); r++)
-            for (int64_t k = 0; k < depth; k += LINE)
-                __builtin_prefetch(p->a + (m0 + r) * p->lda + k0 + k, 0, 2);
-    }
+    for (int64_t r = tile_start(m, tiles, i); i < tiles && r < tile_start(m, tiles, i + 1); r++)
+        for (int64_t k = 0; k < depth; k += 64 / (int64_t)sizeof(real))
+            __builtin_prefetch(p->a + (m0 + r) * p->lda + k0 + k, 0, 2);
 }
 
 /* Rows of A [rows, depth] as they lie, or copied; of a transposed A packed_a holds them. */
@@ -141,7 +140,7 @@ static void run_rows(const product *p, int64_t m0, int rows, int64_t k0, int64_t
 /* One block of C. */
 static void run_block(const product *p, int64_t m0, int64_t m, int64_t n0, int64_t n)
 {
-    real *workspace = nn_workspace(), *packed_a = workspace + NN_WORKSPACE - GROUP * PACKED_ROW * NN_TILE_ROWS;
+    real *workspace = nn_workspace(), *packed_a = workspace + NN_WORKSPACE - 2 * GROUP_SIZE;
     int32_t step[DEPTH][2];
     const int64_t tiles = (m + p->kernel->rows - 1) / p->kernel->rows, padded_n = round_up(p->n, p->width);
     const int32_t a_step = p->transpose_a ? NN_TILE_ROWS : 1, b_step = (int32_t)(p->direct_b ? p->ldb : p->width);
@@ -159,13 +158,20 @@ static void run_block(const product *p, int64_t m0, int64_t m, int64_t n0, int64
         else
             for (int64_t j = 0; j < n; j += p->width)
                 pack_panel(p, k0, depth, n0 + j, min64(p->width, n - j), workspace + j * depth);
-        for (int64_t i = 0; i < tiles; i++) {
+        for (int64_t share = 0; share < GROUP && p->transpose_a; share++)
+            pack_share(p, m0, m, tiles, 0, share, k0, depth, packed_a);
+        for (int64_t i = 0; i < tiles; i++) { /* what a later tile will read is on its way while this one is computed */
             const int64_t r0 = tile_start(m, tiles, i), r1 = tile_start(m, tiles, i + 1);
-            if (p->transpose_a && i % GROUP == 0)
-                pack_group(p, m0, m, tiles, i, k0, depth, packed_a);
-            fetch_ahead(p, m0, m, tiles, i, k0, depth);
+            const int64_t next = (i / GROUP + 1) * GROUP, share = i % GROUP;
+            real *now = packed_a + i / GROUP % 2 * GROUP_SIZE, *later = packed_a + next / GROUP % 2 * GROUP_SIZE;
+            if (p->transpose_a)
+                pack_share(p, m0, m, tiles, next, share, k0, depth, NULL);
+            else
+                fetch_rows(p, m0, m, tiles, i + 1, k0, depth);
             run_rows(p, m0 + r0, (int)(r1 - r0), k0, depth, n0, n, b, step,
-                     packed_a + (p->transpose_a ? i % GROUP * PACKED_ROW * NN_TILE_ROWS : 0));
+                     p->transpose_a ? now + share * PACKED_ROW * NN_TILE_ROWS : packed_a);
+            if (p->transpose_a)
+                pack_share(p, m0, m, tiles, next, share, k0, depth, later);
         }
     }
 }
