@@ -6,38 +6,18 @@
 
 /* ---- parameters ---- */
 
-/* Weight (or weight_g and weight_v) and n_bias biases, torch's names and start values; the first slot, or -1. A transposed
- * convolution's "fan in" is torch's: of a weight [in, out/groups, ..] everything behind the first dimension. */
-static int add_params(nn_layer *l, const char *name, const nn_shape *weight, int64_t n_bias, int weight_norm, bl_error *err)
+/* Weight and n_bias biases, torch's names and start values; the first slot, or -1. A transposed convolution's "fan in" is
+ * torch's: of a weight [in, out/groups, ..] everything behind the first dimension. */
+static int add_params(nn_layer *l, const char *name, const nn_shape *weight, int64_t n_bias, nn_weight_kind kind, int dim,
+                      bl_error *err)
 {
     char full[64];
-    const int64_t fan_in = nn_count(weight) / weight->dim[0];
-    const double bound = nn_kaiming_bound(fan_in);
-    int slot;
-    if (weight_norm) {
-        /* |v| of a fresh kernel is bound * sqrt(fan_in / 3) but for a few percent: the layer starts as a plain one. */
-        const nn_shape gain = { weight->rank, { weight->dim[0], 1, 1, 1 } };
-        snprintf(full, sizeof full, "%sweight_g", name);
-        slot = nn_layer_param(l, full, gain, NN_INIT_CONSTANT, bound * sqrt((double)fan_in / 3), err);
-        snprintf(full, sizeof full, "%sweight_v", name);
-        if (slot < 0 || nn_layer_param(l, full, *weight, NN_INIT_UNIFORM, bound, err) < 0)
-            return -1;
-    } else {
-        snprintf(full, sizeof full, "%sweight", name);
-        if ((slot = nn_layer_param(l, full, *weight, NN_INIT_UNIFORM, bound, err)) < 0)
-            return -1;
-    }
+    const double bound = nn_kaiming_bound(nn_count(weight) / weight->dim[0]);
+    const int slot = nn_weight_params(l, name, weight, kind, dim, err);
     snprintf(full, sizeof full, "%sbias", name);
-    if (n_bias && nn_layer_param(l, full, (nn_shape){ 1, { n_bias } }, NN_INIT_UNIFORM, bound, err) < 0)
+    if (slot >= 0 && n_bias && nn_layer_param(l, full, (nn_shape){ 1, { n_bias } }, NN_INIT_UNIFORM, bound, err) < 0)
         return -1;
     return slot;
-}
-
-/* The weight of slots that add_params gave, and the slot behind it moves on. */
-static nn_node *weight_node(nn_layer *l, nn_tape *t, int *slot, int weight_norm)
-{
-    nn_node *weight = nn_layer_node(l, t, (*slot)++);
-    return weight_norm ? nn_weight_norm(t, weight, nn_layer_node(l, t, (*slot)++)) : weight;
 }
 
 static bl_status check_groups(int64_t in, int64_t out, int64_t groups, bl_error *err)
@@ -46,16 +26,6 @@ static bl_status check_groups(int64_t in, int64_t out, int64_t groups, bl_error 
         return bl_fail(err, BL_EARG, "groups=%lld divides not both the %lld input and %lld output channels",
                        (long long)groups, (long long)in, (long long)out);
     return BL_OK;
-}
-
-nn_node *nn_weight_norm(nn_tape *t, nn_node *g, nn_node *v)
-{
-    if (t->err.code)
-        return NULL;
-    unsigned rest = 0;
-    for (int d = 1; d < v->shape.rank; d++)
-        rest |= 1u << d;
-    return nn_mul(t, v, nn_div(t, g, nn_sqrt(t, nn_sum_dims(t, nn_square(t, v), rest))));
 }
 
 /* ---- one-dimensional convolutions inside other layers ---- */
@@ -70,7 +40,8 @@ int nn_conv_params(nn_layer *l, const char *name, const nn_conv_spec *s, bl_erro
     if (check_groups(s->in_channels, s->out_channels, s->groups, err) != BL_OK)
         return -1;
     const nn_shape weight = { 3, { s->out_channels, s->in_channels / s->groups, s->kernel_size } };
-    return add_params(l, name, &weight, s->bias ? s->out_channels : 0, s->weight_norm, err);
+    const nn_weight_kind kind = s->weight_norm ? NN_WEIGHT_NORM : NN_WEIGHT_PLAIN;
+    return add_params(l, name, &weight, s->bias ? s->out_channels : 0, kind, 0, err);
 }
 
 void nn_conv_pads(const nn_conv_spec *s, int64_t n, int64_t *left, int64_t *right)
@@ -104,7 +75,8 @@ nn_node *nn_conv_run(nn_layer *l, nn_tape *t, int slot, const nn_conv_spec *s, n
     int64_t left, right;
     if (t->err.code)
         return NULL;
-    nn_node *weight = weight_node(l, t, &slot, s->weight_norm), *bias = s->bias ? nn_layer_node(l, t, slot) : NULL;
+    nn_node *weight = nn_weight_node(l, t, &slot, s->weight_norm ? NN_WEIGHT_NORM : NN_WEIGHT_PLAIN, 0);
+    nn_node *bias = s->bias ? nn_layer_node(l, t, slot) : NULL;
     nn_conv_pads(s, x->shape.dim[2], &left, &right);
     return nn_conv1d(t, x, weight, bias, (nn_conv1d_opt){ .stride = (int)s->stride, .dilation = (int)s->dilation,
                      .groups = (int)s->groups, .pad_left = (int)left, .pad_right = (int)right });
@@ -202,7 +174,9 @@ bl_status nn_conv_layer_build(nn_layer *l, int dimensions, int transposed, bl_er
     nn_shape weight = { dimensions + 2, { transposed ? in : out, (transposed ? out : in) / groups, h.kernel, w.kernel } };
     if (!two)
         weight.dim[2] = w.kernel;
-    return add_params(l, "", &weight, nn_layer_get(l, "bias") != 0 ? out : 0, nn_layer_get(l, "weight_norm") != 0, err) < 0
+    if (nn_weight_check(l, err) != BL_OK)
+        return err->code;
+    return add_params(l, "", &weight, nn_layer_get(l, "bias") != 0 ? out : 0, nn_weight_kind_of(l), transposed, err) < 0
                ? err->code : BL_OK;
 }
 
@@ -211,7 +185,7 @@ nn_node *nn_conv_layer_forward(nn_layer *l, nn_tape *t, nn_node *x, int dimensio
     const int two = dimensions == 2, groups = (int)nn_layer_int(l, "groups");
     int64_t left, right, top, bottom;
     int slot = 0;
-    nn_node *weight = weight_node(l, t, &slot, nn_layer_get(l, "weight_norm") != 0);
+    nn_node *weight = nn_weight_node(l, t, &slot, nn_weight_kind_of(l), transposed);
     nn_node *bias = nn_layer_get(l, "bias") != 0 ? nn_layer_node(l, t, slot) : NULL;
     if (t->err.code)
         return NULL;

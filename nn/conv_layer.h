@@ -4,7 +4,7 @@
 #ifndef BL_NN_CONV_LAYER_H
 #define BL_NN_CONV_LAYER_H
 
-#include "nn/layer.h"
+#include "nn/weight.h"
 
 #include <math.h>
 
@@ -13,7 +13,7 @@
 #define NN_CONV_OPTIONS_END                                                                                              \
     { "groups", NN_OPTION_INT, 1, 1, 65536, "groups of channels that do not mix", NULL },                               \
         { "bias", NN_OPTION_BOOL, 1, 0, 1, "add a bias", NULL },                                                        \
-        { "weight_norm", NN_OPTION_BOOL, 0, 0, 1, "learn length and direction of the weights apart", NULL },            \
+        NN_WEIGHT_OPTIONS,                                                                                                \
     {                                                                                                                   \
         .name = NULL                                                                                                    \
     }

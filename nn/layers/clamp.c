@@ -25,4 +25,5 @@ const nn_layer_type nn_layer_clamp = {
     .options = options,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

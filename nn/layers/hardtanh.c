@@ -23,4 +23,5 @@ const nn_layer_type nn_layer_hardtanh = {
     .options = options,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

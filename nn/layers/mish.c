@@ -18,4 +18,5 @@ const nn_layer_type nn_layer_mish = {
     .max_in = 1,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

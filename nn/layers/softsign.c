@@ -17,4 +17,5 @@ const nn_layer_type nn_layer_softsign = {
     .max_in = 1,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

@@ -24,4 +24,5 @@ const nn_layer_type nn_layer_sqrt = {
     .options = options,
     .build = nn_build_same,
     .forward = forward,
+    .takes_once = 1,
 };

@@ -27,6 +27,7 @@ const nn_op nn_op_affine = {
     .max_in = 1,
     .attr_size = sizeof(attr),
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,

@@ -9,6 +9,7 @@ const nn_op nn_op_floor = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .unread = NN_READ_IN(0) | NN_READ_OUT,
     .examples = (const char *const[]){ "[2,3,5]:-3..3", NULL },

@@ -55,6 +55,7 @@ const nn_op nn_op_gelu_tanh = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,

@@ -43,6 +43,7 @@ const nn_op nn_op_hardtanh = {
     .max_in = 1,
     .attr_size = sizeof(attr),
     .shape = shape,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,

@@ -21,6 +21,7 @@ const nn_op nn_op_log1mexp = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = backward,
     .examples = (const char *const[]){ "[2,3,5]:0.2..4", NULL },

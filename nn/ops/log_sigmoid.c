@@ -9,7 +9,7 @@ static inline real slope(real x)
     return s * (1 - s);
 }
 
-NN_UNARY_KERNEL(forward, (void)0, (u < 0 ? u : 0) - nn_fast_log1p(nn_fast_exp(-fabs(u))))
+NN_UNARY_KERNEL(forward, (void)0, (u < 0 ? u : 0) - nn_fast_log1p(nn_fast_exp_negative(-fabs(u))))
 NN_UNARY_KERNEL(grad_forward, (void)0, u * nn_fast_sigmoid(-v))
 NN_UNARY_KERNEL(second_forward, (void)0, -u * slope(v))
 
@@ -34,6 +34,7 @@ const nn_op nn_op_log_sigmoid = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,

@@ -44,6 +44,7 @@ const nn_op nn_op_pow = {
     .max_in = 1,
     .attr_size = sizeof(attr),
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,

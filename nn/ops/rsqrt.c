@@ -26,6 +26,7 @@ const nn_op nn_op_rsqrt = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = nn_unary_backward,
     .derivative = &grad_op,

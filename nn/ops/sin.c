@@ -15,6 +15,7 @@ const nn_op nn_op_sin = {
     .min_in = 1,
     .max_in = 1,
     .shape = nn_same_shape_rule,
+    .in_place = 1,
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_OUT,

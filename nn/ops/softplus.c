@@ -21,7 +21,7 @@ typedef struct attr { double beta, threshold; } attr;
     const real threshold = (real)((const attr *)y->attr)->threshold; \
     (void)beta; (void)threshold
 
-NN_UNARY_KERNEL(forward, OPTIONS, beta * u > threshold ? u : (u > 0 ? u : 0) + nn_fast_log1p(nn_fast_exp(-fabs(beta * u))) / beta)
+NN_UNARY_KERNEL(forward, OPTIONS, beta * u > threshold ? u : (u > 0 ? u : 0) + nn_fast_log1p(nn_fast_exp_negative(-fabs(beta * u))) / beta)
 NN_UNARY_KERNEL(grad_forward, OPTIONS, beta * v > threshold ? u : u * nn_fast_sigmoid(beta * v))
 NN_UNARY_KERNEL(second_forward, OPTIONS, beta * v > threshold ? 0 : u * beta * slope(beta * v))
 

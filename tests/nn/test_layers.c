@@ -5,7 +5,7 @@
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/layers.txt", "layer", 111, golden_run_network);
+    golden_run_file("tests/golden/layers.txt", "layer", 121, golden_run_network);
 }
 
 #ifdef BL_F64
@@ -26,7 +26,8 @@ static const struct { const char *layer, *shape; double low, high; int training;
     { "instance_norm1d affine=yes", "3, T", -1, 2, 0 }, { "instance_norm2d", "2, 3, 4", -1, 2, 0 },
     { "max_pool1d kernel_size=3 stride=2 padding=1", "2, T", -1, 1, 0 }, { "max_pool2d kernel_size=2 stride=1", "2, 3, 4", -1, 1, 0 },
     { "avg_pool2d kernel_size=3 stride=2 padding=1", "2, 4, 5", -1, 1, 0 }, { "adaptive_max_pool1d output_size=3", "2, T", -1, 1, 0 },
-    { "softmax", "3, T", -2, 2, 0 }, { "log_softmax dim=-1", "3, T", -2, 2, 0 }, { "glu dim=1", "4, T", -2, 2, 0 },
+    { "linear out_features=3 spectral_norm=yes", "5", -1, 1, 0 }, { "conv1d out_channels=3 kernel_size=3 spectral_norm=yes", "2, T", -1, 1, 0 },
+    { "linear out_features=3 weight_norm=yes", "5", -1, 1, 0 }, { "softmax", "3, T", -2, 2, 0 }, { "log_softmax dim=-1", "3, T", -2, 2, 0 }, { "glu dim=1", "4, T", -2, 2, 0 },
     { "glu", "2, 6", -2, 2, 0 }, { "cumsum", "2, T", -1, 1, 0 }, { "max dim=time", "2, T", -1, 1, 0 }, { "norm dim=1", "3, 5", -1, 1, 0 },
     { "mean dim=2", "2, 3, 4", -1, 1, 0 }, { "pad before=2 after=3 mode=reflect", "2, T", -1, 1, 0 }, { "prelu num_parameters=2", "2, T", -1, 1, 0 },
     { "snake", "2, T", -2, 2, 0 }, { "snake_beta alpha_logscale=yes", "2, T", -2, 2, 0 }, { "affine", "2, 3, 4", -1, 1, 0 },

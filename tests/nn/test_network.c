@@ -196,6 +196,7 @@ static void every_mistake_is_named_with_its_line(void **state)
         { "[n]\ninput.x = 2, T\na = relu from=x\nb = relu from=x\n", "test.ini line 3: [n] a: nothing uses it; name it in from= or in output =" },
         { "[n]\ninput.x = 2, T\nact = relu\noutput = acts\n", "no layer has the name \"acts\"; did you mean \"act\"?" },
         { "[n]\ninput.x = 2, T\na = wavenet_block channels=4 skip_channels=4 layers=40\n", "the dilation would exceed 2^20" },
+        { "[n]\ninput.x = 2, 7\na = linear out_features=2 weight_norm=yes spectral_norm=yes\n", "weight_norm and spectral_norm exclude each other" },
         { "[n]\ninput.x = 2, 7\na = softmax dim=height\n", "dim=height: there is no such dimension in the input [2, 7]" },
         { "[n]\ninput.x = 2, T\na = transpose\n", "a free length must stay the last dimension" },
         { "[n]\ninput.x = 2, T\na = mean dim=channels\n", "a vector of free length would come out" },

@@ -29,7 +29,7 @@ def case(text, shape, x, module, call=None, training=0, name=None, **more):
         out.write("input.%s %s\n" % (n, ", ".join(str(d) for d in v.shape[1:])))
     out.write("layer a %s\n" % text)
     parameters = list(module.named_parameters()) if is_module else []
-    buffers = list(module.named_buffers()) if is_module else []
+    buffers = [(n, b.clone()) for n, b in module.named_buffers()] if is_module else []
     for n, b in buffers:
         tensor("param:a/" + n, b)
     x = x.clone().requires_grad_()
@@ -41,7 +41,7 @@ def case(text, shape, x, module, call=None, training=0, name=None, **more):
     for n, p in parameters:
         tensor("param:a/" + n, p)
         tensor("grad:a/" + n, p.grad)
-    for n, b in buffers:
+    for n, b in module.named_buffers() if is_module else []:
         tensor("after:a/" + n, b)
     tensor("dy", dy)
     tensor("y", y)
@@ -176,5 +176,19 @@ class Affine(nn.Module):
 case("snake", "4, T", x, Snake(False))
 case("snake_beta", "4, T", x, Snake(True))
 case("affine", "4, T", x, Affine())
+
+# ---- normalised weights ----
+spectral, weight = torch.nn.utils.spectral_norm, torch.nn.utils.weight_norm
+x = torch.randn(2, 4, 6)
+case("linear out_features=3 weight_norm=yes", "6", x[:, 0], weight(nn.Linear(6, 3)))
+case("conv_transpose1d out_channels=3 kernel_size=4 weight_norm=yes", "4, T", x, weight(nn.ConvTranspose1d(4, 3, 4)))
+for training in (0, 1):
+    case("linear out_features=3 spectral_norm=yes", "6", x[:, 0], spectral(nn.Linear(6, 3)), training=training, name="spectral_linear_%d" % training)
+    case("conv1d out_channels=3 kernel_size=3 spectral_norm=yes n_power_iterations=2", "4, T", x, spectral(nn.Conv1d(4, 3, 3), n_power_iterations=2),
+         training=training, name="spectral_conv1d_%d" % training)
+    case("conv_transpose1d out_channels=3 kernel_size=3 spectral_norm=yes", "4, T", x, spectral(nn.ConvTranspose1d(4, 3, 3)), training=training,
+         name="spectral_conv_transpose1d_%d" % training)
+    case("conv2d out_channels=3 kernel_size=2 spectral_norm=yes", "4, 3, 6", image, spectral(nn.Conv2d(4, 3, 2)), training=training,
+         name="spectral_conv2d_%d" % training)
 
 out.close()
