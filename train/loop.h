@@ -12,7 +12,7 @@
  * Steps    Numbered from 1. step() makes one and writes a value per metric. save() puts everything that later steps depend
  *          on: parameters, moments, averages, random states, and the attributes "config", "step", "seed"; load() takes it
  *          back. What the loop needs itself it keeps under "train/". validate() and preview() must leave the model and its
- *          random state as they are. Then a resumed run equals an uninterrupted one to the last bit of its checkpoint.
+ *          random state as they are (a plateau schedule may take a figure in: save() comes after). Then a resumed run equals an uninterrupted one to the last bit of its checkpoint.
  * Files    Beside checkpoint_path, with its name: .csv, the log (or opt->log_path), a row a step: step, seconds, metrics,
  *          figures; with --resume it goes on behind the last step of the checkpoint. _loss.png, the curves.
  * Errors   BL_ESTOP: interrupted, the checkpoint is written, err says how to go on. BL_ENAN: a metric is not finite (or

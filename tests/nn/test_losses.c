@@ -217,6 +217,32 @@ static void adversarial_losses_are_their_formulas(void **state)
     nn_tape_free(s.t);
 }
 
+/* Memory is planned on a dry tape: no loss may look at values there, in its gradient's gradient neither. */
+static void every_loss_runs_dry(void **state)
+{
+    setup s = begin();
+    (void)state;
+    nn_tape_dry(s.t, 1);
+    for (const nn_loss_type *type = nn_losses; type->name; type++) {
+        const int classes = type->target == NN_LOSS_CLASS, samples = type->target == NN_LOSS_SAMPLES;
+        const real x[60] = { 0 };
+        nn_loss loss;
+        nn_node *dx = NULL, *ddx = NULL;
+        nn_tape_reset(s.t);
+        assert_int_equal(nn_loss_parse(type->name, NN_LOSS_ANY, "here", &loss, &s.err), BL_OK);
+        nn_node *leaf = nn_leaf(s.t, nn_shape_of(3, 2, 6, 5), x);
+        nn_node *target = nn_input_real(s.t, classes || samples ? nn_shape_of(2, 2, 5) : leaf->shape, x);
+        nn_node *y = nn_loss_run(s.t, &loss, leaf, target);
+        nn_grad(s.t, y, NULL, 1, &leaf, &dx, 1);
+        if (dx)
+            nn_grad(s.t, nn_sum(s.t, nn_square(s.t, dx)), NULL, 1, &leaf, &ddx, 0);
+        if (s.t->err.code || !y || y->x)
+            fail_msg("%s: %s", type->name, s.t->err.msg);
+        assert_non_null(dx);
+    }
+    nn_tape_free(s.t);
+}
+
 /* ---- mistakes ---- */
 
 static void shapes_that_do_not_fit_have_a_sentence(void **state)
@@ -290,6 +316,7 @@ int main(void)
         cmocka_unit_test(cross_entropy_is_pick_of_log_softmax),
         cmocka_unit_test(features_of_real_sounds_are_constants),
         cmocka_unit_test(adversarial_losses_are_their_formulas),
+        cmocka_unit_test(every_loss_runs_dry),
         cmocka_unit_test(shapes_that_do_not_fit_have_a_sentence),
         cmocka_unit_test(losses_are_found_by_name_and_mistakes_are_named),
     };

@@ -195,6 +195,23 @@ static void copying_step(model *m)
         nn_ema_update(m->ema);
 }
 
+/* Oscillators and noise learn spectra: FFTs, filters, tables. */
+static const char sounding[] = "[n]\ninput.x = 3, T\na = conv1d out_channels=8 kernel_size=3 padding=same\nf = conv1d out_channels=1 kernel_size=1 from=x\n"
+                               "fe = exp\nm = conv1d out_channels=9 kernel_size=1 from=x\nw = harmonic_oscillator sample_rate=100 hop_length=64 from=a,fe\n"
+                               "n = filtered_noise hop_length=64 from=m\nb = pqmf_analysis n_bands=4 from=w\ns = pqmf_synthesis n_bands=4\ny = add from=s,n\n";
+
+static void sounding_step(model *m)
+{
+    static const nn_stft_opt resolutions[] = { { .n_fft = 512, .hop_length = 128, .win_length = 512 },
+                                               { .n_fft = 128, .hop_length = 32, .win_length = 96, .pad = NN_STFT_REFLECT } };
+    nn_tape *t = m->tape;
+    nn_tape_reset(t);
+    const nn_shape wave = nn_shape_of(2, m->batch, 64 * m->length);
+    nn_node *x = nn_randn(t, nn_shape_of(3, m->batch, 3, m->length)), *y = nn_reshape(t, nn_network_run(m->net, t, &x, NULL), wave);
+    nn_backward(t, nn_multi_resolution_stft_loss(t, y, nn_randn(t, wave), 2, resolutions));
+    step_optimizer(m, m->optimizer);
+}
+
 static void inference(model *m)
 {
     nn_tape *t = m->tape;
@@ -271,6 +288,9 @@ static void a_steady_step_takes_nothing_from_the_heap(void **state)
         tear_down(&m);
     }
     model m;
+    set_up(&m, sounding, 4, 40);
+    expect_no_allocation("oscillators", &m, sounding_step);
+    tear_down(&m);
     set_up(&m, adversaries_of(text, sizeof text, 16, 1024), 4, 1024);
     expect_no_allocation("gradient penalty", &m, adversarial_step);
     tear_down(&m);
