@@ -48,7 +48,8 @@ CFLAGS_PKG := $(shell pkg-config --cflags $(PACKAGES))
 LIBS_PKG   := $(shell pkg-config --libs $(PACKAGES))
 endif
 
-CFLAGS  := -std=c11 -I. -I$(B)/gen -MMD -MP -fopenmp $(OPT_$(BUILD)) $(WARN) $(CFLAGS_PKG) $(EXTRA_CFLAGS)
+# Position-independent, for libbackline.so; calls between our own functions still may be inlined.
+CFLAGS  := -std=c11 -I. -I$(B)/gen -MMD -MP -fopenmp -fPIC -fno-semantic-interposition $(OPT_$(BUILD)) $(WARN) $(CFLAGS_PKG) $(EXTRA_CFLAGS)
 LDFLAGS := -fopenmp $(OPT_$(BUILD)) -Wl,--wrap=GOMP_parallel
 LIBS    := $(LIBS_PKG) -lm
 
@@ -74,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check test-programs demo help clean packages lint bench golden FORCE
+.PHONY: all check check-python lib install test-programs demo help clean packages lint bench golden FORCE
 all: $(BINS)
 
 define module_rules
@@ -126,9 +127,70 @@ $(B)/gen/registry.c: FORCE
 $(B)/flags: FORCE
 	$(Q)mkdir -p $(@D); echo '$(CC) $(CFLAGS)' > $@.new; cmp -s $@ $@.new && rm $@.new || mv $@.new $@
 
+# ---- libbackline.so, for programs outside this tree: make install PREFIX=/usr/local DESTDIR= ----
+PREFIX      ?= /usr/local
+VERSION     := $(shell sed -n 's/.*bl_version\[\] = "\(.*\)";/\1/p' base/cli.c)
+SOVERSION   := $(firstword $(subst ., ,$(VERSION)))
+LIB_MODULES := $(filter-out train,$(MODULES))
+SHARED      := $(B)/libbackline.so.$(VERSION)
+# What others may rely on. The rest of nn/*.h is for those who write ops and layers in this tree.
+NN_HEADERS  := api checkpoint ema gan import layer loss network op ops optimizer params plan pqmf profile recompute schedule tape
+HEADERS     := $(NN_HEADERS:%=nn/%.h) $(wildcard nn/models/*.h) $(filter-out %_private.h %_tables.h audio/separation_parts.h,$(foreach \
+               m,$(filter-out nn,$(LIB_MODULES)),$(wildcard $(m)/*.h)))
+space       := $(subst ,, )
+PREFIXES    := bl|$(subst $(space),|,$(filter-out base,$(LIB_MODULES)))
+
+# What is exported: every name with a module's prefix that an installed header declares.
+$(B)/gen/backline.map: $(HEADERS) Makefile
+	$(Q)mkdir -p $(@D); { echo 'BACKLINE_$(SOVERSION) { global:'; grep -ohE '\b($(PREFIXES))_[a-z0-9_]+ *[(;[]' $(HEADERS) | \
+	  tr -d ' ([;' | sort -u | sed 's/.*/    &;/'; echo 'local: *; };'; } > $@
+$(SHARED): $(B)/gen/backline.map $(foreach m,$(LIB_MODULES),$(call objects,$(m)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libbackline.so.$(SOVERSION) -Wl,--version-script=$< -o $@ $(filter %.o,$^) $(LIBS)
+lib: $(SHARED)
+
+define PC
+prefix=@prefix@
+libdir=$${prefix}/lib
+includedir=$${prefix}/include/backline
+
+Name: backline
+Description: tensors, networks and music in C
+Version: $(VERSION)
+Requires.private: $(PACKAGES)
+Cflags: -I$${includedir}
+Libs: -L$${libdir} -lbackline
+endef
+export PC
+# Into folder 1, to be used as prefix 2.
+define install_to
+	$(call say,INST,$(1))
+	$(Q)install -d $(1)/lib/pkgconfig && install -m 755 $(SHARED) $(1)/lib/ && \
+	  ln -sf libbackline.so.$(VERSION) $(1)/lib/libbackline.so.$(SOVERSION) && \
+	  ln -sf libbackline.so.$(SOVERSION) $(1)/lib/libbackline.so && \
+	  echo "$$PC" | sed 's|@prefix@|$(2)|' > $(1)/lib/pkgconfig/backline.pc && \
+	  for h in $(HEADERS); do install -D -m 644 $$h $(1)/include/backline/$$h || exit 1; done
+endef
+install: $(SHARED)
+	$(call install_to,$(DESTDIR)$(PREFIX),$(PREFIX))
+
+# A copy that the tests compile against. The sanitizers' build has no library of its own.
+INSTALLED := $(abspath $(B))/installed
+$(INSTALLED)/stamp: $(SHARED) $(HEADERS) Makefile
+	$(Q)rm -rf $(INSTALLED)
+	$(call install_to,$(INSTALLED),$(INSTALLED))
+	$(Q)touch $@
+ifeq ($(BUILD),release)
+INSTALL_TEST := tests/install/test_install.sh
+check: $(INSTALLED)/stamp
+endif
+# python/backline.py against C and NumPy.
+check-python: $(INSTALLED)/stamp
+	$(Q)INSTALLED=$(INSTALLED) PYTHON=$(or $(PYTHON),python3) tests/install/test_python.sh
+
 test-programs: $(TESTS)
 check: all test-programs
-	$(Q)BIN=$(BIN) tests/run.sh $(TESTS)
+	$(Q)BIN=$(BIN) INSTALLED=$(INSTALLED) CC="$(CC)" tests/run.sh $(TESTS) $(INSTALL_TEST)
 
 # A song from the demo vocal and the shipped checkpoints, into demo/.
 demo: all
@@ -155,7 +217,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-	@echo 'targets: all check bench demo packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
+	@echo 'targets: all check check-python bench demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:
