@@ -151,6 +151,11 @@ void nn_sweep(nn_tape *t, nn_node *y, nn_node *dy, nn_sweep_mode mode, int n_xs,
     nn_tape_record(t, was_recording);
 }
 
+int nn_consumes(const nn_tape *t)
+{
+    return t->sweep.mode == NN_SWEEP_CONSUME;
+}
+
 void nn_backward(nn_tape *t, nn_node *loss)
 {
     char text[96];

@@ -56,6 +56,10 @@ extern const nn_op *const nn_ops[];
 /* Runs an op: shape, buffer, forward, record. attr NULL when the op has none. */
 nn_node *nn_apply(nn_tape *tape, const nn_op *op, const void *attr, int n_in, nn_node *const *in);
 
+/* For backward rules: is this the last time that they run for their node (nn_backward)? Then what forward left for them in
+ * scratch can go. */
+int nn_consumes(const nn_tape *tape);
+
 /* Promises that one more op will take x, and nobody else: it may write over it (op.h: in_place). Holds for values made on
  * the tape that are neither kept nor read by a gradient rule; else nothing happens. Returns x. */
 nn_node *nn_last_use(nn_node *x);

@@ -456,6 +456,8 @@ void nn_recurrent_backward(const nn_cell *cell, const nn_op *grad, nn_tape *t, n
     for (int i = 0; i < y->n_in; i++)
         in[2 + i] = y->in[i];
     nn_node *all = nn_apply(t, grad, &a, y->n_in + 2, in);
+    if (nn_consumes(t))
+        nn_scratch_release(t, a.saved);
     for (int i = 0; i < y->n_in && !t->err.code; i++) {
         if (i == 4) /* lengths */
             continue;
