@@ -206,7 +206,7 @@ static inline float nn_fast_sine_of(float x, int32_t quarter)
     const double big = 6755399441055744.0; /* 1.5 * 2^52: rounds to a whole number */
     const double n = (double)x * 0.63661977236758134 + big - big;
     const float r = (float)(((double)x - n * 1.5707963267948966) - n * 6.123233995736766e-17), z = r * r;
-    const int32_t q = (int32_t)n + quarter;
+    const uint32_t q = (uint32_t)(int32_t)n + (uint32_t)quarter; /* unsigned: n may be anything where x is huge */
     float s = -1.9515295891e-4f;
     s = s * z + 8.3321608736e-3f;
     s = s * z - 1.6666654611e-1f;

@@ -89,13 +89,14 @@ static void start(piece *p, const attr *a, const real *phase, const real *f0, in
     memcpy(p->f0, f, sizeof f);
 }
 
-/* 1 where partial h stays below half the sample rate, else 0. */
-static vec kept(vec f0, real h, real limit)
+/* Leaves out the samples at which partial h reaches half the sample rate. Vectors go by address: by value they would follow
+ * another convention in each build. */
+static inline void leave_out(vec *wave, const vec *f0, real h, real limit)
 {
     vec keep;
     for (int i = 0; i < LANES; i++)
-        keep[i] = h * f0[i] < limit;
-    return keep;
+        keep[i] = h * (*f0)[i] < limit;
+    *wave *= keep;
 }
 
 /* h^p, with the sign of sin(x + q pi/2) where that is -sin or -cos. */
@@ -119,15 +120,14 @@ static inline turning first_partial(const piece *p)
 }
 
 /* Vector v of partial h, and on to the next one. */
-static inline vec partial(turning *w, const piece *p, int v, real h, real limit, int with_cosine)
+static inline void partial(turning *w, const piece *p, int v, real h, real limit, int with_cosine, vec *wave)
 {
     const vec s = w->s[v], c = w->c[v];
-    vec wave = with_cosine ? c : s;
+    *wave = with_cosine ? c : s;
     w->s[v] = s * p->c[v] + c * p->s[v];
     w->c[v] = c * p->c[v] - s * p->s[v];
     if (h * p->high >= limit)
-        wave *= kept(p->f0[v], h, limit);
-    return wave;
+        leave_out(wave, &p->f0[v], h, limit);
 }
 
 static inline void sum_piece(const piece *p, const attr *a, const real *amp, int64_t H, int64_t J, int64_t to_next, int with_cosine,
@@ -137,8 +137,11 @@ static inline void sum_piece(const piece *p, const attr *a, const real *amp, int
     turning w = first_partial(p);
     for (int64_t h = 1; h <= H && !((real)h * p->low >= limit); h++) {
         const real factor = factor_of(a, h), a0 = amp[(h - 1) * J] * factor, da = amp[(h - 1) * J + to_next] * factor - a0;
-        for (int v = 0; v < VECTORS; v++)
-            sum[v] += (a0 + da * p->weight[v]) * partial(&w, p, v, (real)h, limit, with_cosine);
+        for (int v = 0; v < VECTORS; v++) {
+            vec wave;
+            partial(&w, p, v, (real)h, limit, with_cosine, &wave);
+            sum[v] += (a0 + da * p->weight[v]) * wave;
+        }
     }
 }
 
@@ -253,7 +256,8 @@ static inline void weigh_piece(const piece *p, const attr *a, const vec dy[VECTO
     turning w = first_partial(p);
     for (int64_t h = 1; h <= H && !((real)h * p->low >= limit); h++)
         for (int v = 0; v < VECTORS; v++) {
-            const vec wave = partial(&w, p, v, (real)h, limit, with_cosine);
+            vec wave;
+            partial(&w, p, v, (real)h, limit, with_cosine, &wave);
             sums[2 * (h - 1)] += own[v] * wave;
             sums[2 * (h - 1) + 1] += next[v] * wave;
         }
