@@ -103,6 +103,21 @@ static void take(const real *x, int64_t rows, int64_t T, int64_t start, int64_t 
     }
 }
 
+/* Asks for what the next tile will read or write: rows of a tensor are too short here, and too far apart, for the processor
+ * to see the pattern. */
+static void fetch(const real *x, int64_t rows, int64_t T, int64_t start, int for_write)
+{
+    enum { LINE = 64 / sizeof(real) };
+    const int64_t from = start < 0 ? 0 : start, end = min64(start + TILE, T);
+    for (int64_t i = 0; i < rows; i++, x += T)
+        for (int64_t j = from; j < end; j += LINE) {
+            if (for_write)
+                __builtin_prefetch(x + j, 1, 2);
+            else
+                __builtin_prefetch(x + j, 0, 2);
+        }
+}
+
 /* ---- forward ---- */
 
 static void gate(const size *s, const real *z, int64_t n, real *g, real *kept)
@@ -129,6 +144,20 @@ static void scale_rows(real *y, int64_t rows, int64_t T, int64_t n, real scale)
             y[j] *= scale;
 }
 
+static void fetch_next(const nn_node *y, const size *s, int64_t b, int64_t t0)
+{
+    const attr *a = y->attr;
+    const real *state = y->in[STATE]->x + b * s->N * s->T;
+    for (int64_t k = 0; k < s->K; k++)
+        fetch(state, s->C, s->T, t0 + k * a->opt.dilation - a->opt.pad_left, 0);
+    fetch(state + s->C * s->T, s->N - s->C, s->T, t0, 0);
+    if (s->D)
+        fetch(y->in[CONDITION]->x + b * s->D * s->T, s->D, s->T, t0, 0);
+    fetch(y->x + b * (s->R + s->S) * s->T, s->R + s->S, s->T, t0, 1);
+    if (a->gates)
+        fetch(a->gates + b * 2 * s->C * s->T, 2 * s->C, s->T, t0, 1);
+}
+
 /* Samples t0 .. t0+n-1 of example b. */
 static void run_tile(const nn_node *y, const size *s, int64_t b, int64_t t0, int64_t n)
 {
@@ -137,6 +166,7 @@ static void run_tile(const nn_node *y, const size *s, int64_t b, int64_t t0, int
     real *patch = nn_workspace(), *z = patch + (KC + s->D) * TILE, *g = z + 2 * s->C * TILE;
     const real *state = y->in[STATE]->x + b * s->N * T;
     real *out = y->x + b * (s->R + s->S) * T + t0;
+    fetch_next(y, s, b, t0 + TILE);
     for (int64_t k = 0; k < s->K; k++)
         take(state, s->C, T, t0 + k * a->opt.dilation - a->opt.pad_left, n, s->K * TILE, patch + k * TILE);
     product(2 * s->C, padded, KC, (factor){ y->in[WEIGHT]->x, KC }, patch, y->in[BIAS]->x, (factor){ NULL, 0 }, z, TILE);
@@ -242,6 +272,9 @@ static void gate_grad_tile(const nn_node *y, int64_t b, int64_t t0, int64_t n)
     const int64_t T = y->shape.dim[2], C = a->C, rows = y->in[0]->shape.dim[1], R = a->opt.last ? 0 : C;
     const int64_t padded = (n + NN_TILE_LANES - 1) / NN_TILE_LANES * NN_TILE_LANES;
     real *patch = nn_workspace(), *dg = patch + rows * TILE;
+    fetch(y->in[0]->x + b * rows * T, rows, T, t0 + TILE, 0);
+    fetch(a->gates + b * 2 * C * T, 2 * C, T, t0 + TILE, 0);
+    fetch(y->x + b * 2 * C * T, 2 * C, T, t0 + TILE, 1);
     take(y->in[0]->x + b * rows * T, rows, T, t0, n, TILE, patch);
     if (a->opt.scale != 1)
         scale_rows(patch, R, TILE, n, (real)a->opt.scale);
@@ -366,6 +399,21 @@ static int64_t out_grad_scratch(const nn_node *y)
     return rows * a->C + a->C * T + nn_conv_weight_scratch(&conv);
 }
 
+/* In 16 lanes, a fixed order that vectorises. */
+static double sum_of(const real *x, int64_t n)
+{
+    double lane[16] = { 0 }, sum = 0;
+    int64_t j = 0;
+    for (; j + 16 <= n; j += 16)
+        for (int k = 0; k < 16; k++)
+            lane[k] += (double)x[j + k];
+    for (; j < n; j++)
+        lane[0] += (double)x[j];
+    for (int k = 0; k < 16; k++)
+        sum += lane[k];
+    return sum;
+}
+
 static void out_grad(nn_tape *tape, nn_node *y)
 {
     const attr *a = y->attr;
@@ -387,12 +435,9 @@ static void out_grad(nn_tape *tape, nn_node *y)
     }
 #pragma omp parallel for schedule(static) if (parallel : B * rows * T > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < rows; r++) {
-        double lane[16] = { 0 }, sum = 0;
+        double sum = 0;
         for (int64_t b = 0; b < B; b++)
-            for (int64_t j = 0; j < T; j++)
-                lane[j % 16] += (double)y->in[0]->x[(b * rows + r) * T + j];
-        for (int k = 0; k < 16; k++)
-            sum += lane[k];
+            sum += sum_of(y->in[0]->x + (b * rows + r) * T, T);
         y->x[n + r] = (real)sum;
     }
     if (a->opt.scale != 1) {
