@@ -75,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check check-python lib install test-programs demo help clean packages lint bench golden FORCE
+.PHONY: all check check-python lib install test-programs demo help clean packages lint bench bench-kernels golden FORCE
 all: $(BINS)
 
 define module_rules
@@ -198,13 +198,21 @@ demo: all
 
 # Ours beside PyTorch (tests/bench/): make bench CASES='wavegan.*' THREADS=2 SECONDS=10 PYTHON=/usr/bin/python3
 BENCH := $(B)/tests/bench/bench
-$(BENCH): $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/bench/*.c))) $(foreach m,$(call upto,nn),$(call library,$(m)))
+$(BENCH): $(patsubst %.c,$(B)/%.o,$(filter-out %/bench_kernels.c,$(sort $(wildcard tests/bench/*.c)))) $(foreach m,$(call upto,nn),$(call library,$(m)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(B)/tests/bench/machine.o: CFLAGS += -ffp-contract=fast
+$(B)/tests/bench/machine.o: private MORE := -ffp-contract=fast
 bench: $(BENCH)
 	$(Q)$(BENCH) $(if $(CASES),--cases '$(CASES)') $(if $(THREADS),--threads $(THREADS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PYTHON),--python $(PYTHON))
+
+# Products and convolutions alone, against the processor's peak.
+BENCH_KERNELS := $(B)/tests/bench/bench_kernels
+$(BENCH_KERNELS): $(B)/tests/bench/bench_kernels.o $(foreach m,$(call upto,nn),$(call library,$(m)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+bench-kernels: $(BENCH_KERNELS)
+	$(Q)for threads in $(or $(THREADS),1 2); do $(BENCH_KERNELS) $$threads $(CASES); done
 
 packages:
 	$(Q)tools/setup.sh packages
@@ -217,7 +225,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-	@echo 'targets: all check check-python bench demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
+	@echo 'targets: all check check-python bench bench-kernels demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:

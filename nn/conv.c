@@ -20,9 +20,10 @@ enum {
 };
 static const double PARALLEL_MIN = 2e5; /* multiply-adds */
 
-/* One direction: output = q phases + phase, q < grid, reads input q step + place(tap). */
+/* One direction: output = q phases + phase, q < grid, reads input q step + place(tap). Folded: its `fold` phases are rows of a
+ * product of their own (see fold). */
 typedef struct axis {
-    int64_t in, out, kernel, phases, grid, step, dilation, pad;
+    int64_t in, out, kernel, phases, fold, grid, step, dilation, pad;
     int     transposed;
     int64_t block, blocks; /* of q */
 } axis;
@@ -36,6 +37,9 @@ typedef struct job {
     real            *y;
     int              shared;       /* taps share rows of x (else each has its own)             */
     int              direct;       /* sums stand in y itself                                   */
+    int64_t          channels;     /* of y; out, unless phases are folded into it              */
+    const nn_conv_size *folded;    /* the sizes before folding, or NULL                        */
+    int              folded_adjoint;
     int64_t          taps_h, taps_w; /* of one chunk                                           */
     int64_t          images, image_blocks, rows, row_blocks;
     int64_t          phases_h, phases_w, phase_blocks_h, phase_blocks_w;
@@ -49,7 +53,7 @@ typedef struct block {
 
 /* What a chunk of taps and channels reads, and where it stands in cache. */
 typedef struct span {
-    int64_t k0, n, low, length, residues; /* taps; first input row or column, in steps; how many; phases of x */
+    int64_t k0, n, low, high, length, residues; /* taps; first and last place, in steps; rows or columns; phases of x */
     int     by_place;                     /* not shared: taps that read the same place have one row          */
 } span;
 
@@ -92,7 +96,7 @@ static span span_of(const axis *a, int64_t k0, int64_t n, int64_t outputs)
 {
     const int64_t first = floor_div(tap_place(a, k0), a->step), last = floor_div(tap_place(a, k0 + n - 1), a->step);
     const int64_t range = first < last ? last - first : first - last;
-    return (span){ k0, n, min64(first, last), outputs + range, residues_of(a, n), a->transposed && range < n };
+    return (span){ k0, n, min64(first, last), max64(first, last), outputs + range, residues_of(a, n), a->transposed && range < n };
 }
 
 /* Not shared: which row is a tap's, and which place a row has. */
@@ -108,34 +112,68 @@ static int64_t place_of(const axis *a, const span *s, int64_t row)
 
 /* ---- taking x into cache ---- */
 
-/* to[c] = row[start + c step], zero where row (NULL: all of it) has nothing. */
-static void take(real *to, int64_t n, const real *row, int64_t length, int64_t start, int64_t step)
+/* Which of n places start + c step lie in a row of that length: c0 <= c < c1. */
+static void places_inside(int64_t n, int64_t length, int64_t start, int64_t step, int64_t *c0, int64_t *c1)
 {
-    int64_t c0 = start < 0 ? blocks_of(-start, step) : 0, c1 = start < length ? (length - 1 - start) / step + 1 : 0;
-    if (!row || c1 <= c0)
-        c0 = c1 = n;
-    c0 = min64(c0, n);
-    c1 = min64(c1, n);
-    for (int64_t c = 0; c < c0; c++)
+    *c1 = start < length ? min64(n, (length - 1 - start) / step + 1) : 0;
+    *c0 = min64(start < 0 ? blocks_of(-start, step) : 0, n);
+    if (*c1 <= *c0)
+        *c0 = *c1 = n;
+}
+
+static void zeros(real *to, int64_t n)
+{
+    for (int64_t c = 0; c < n; c++)
         to[c] = 0;
-    if (step == 1) {
-        if (c1 - c0 >= 32)
-            memcpy(to + c0, row + start + c0, (size_t)(c1 - c0) * sizeof(real));
-        else
-            for (int64_t c = c0; c < c1; c++)
-                to[c] = row[start + c];
-    } else if (step == 2) {
-        for (int64_t c = c0; c < c1; c++)
-            to[c] = row[start + c * 2];
-    } else if (step == 4) {
-        for (int64_t c = c0; c < c1; c++)
-            to[c] = row[start + c * 4];
-    } else {
+}
+
+/* to[c] = row[start + c step], zero where row (NULL: all of it) has nothing. */
+static void take(real *restrict to, int64_t n, const real *restrict row, int64_t length, int64_t start, int64_t step)
+{
+    int64_t c0, c1;
+    places_inside(n, row ? length : 0, start, step, &c0, &c1);
+    zeros(to, c0);
+    if (step == 1)
+        memcpy(to + c0, row ? row + start + c0 : to, (size_t)(c1 - c0) * sizeof(real));
+    else
         for (int64_t c = c0; c < c1; c++)
             to[c] = row[start + c * step];
+    zeros(to + c1, n - c1);
+}
+
+/* The same for all residues of a step of 2 or 4 at once: to[where[r] + c] = row[start + c step + r]. Writes up to the next
+ * multiple of ROUND. */
+static void split(real *restrict to, const int64_t *where, int64_t n, const real *restrict row, int64_t length, int64_t start,
+                  int64_t step)
+{
+    /* c0 .. c1: all residues inside; beyond n if row goes on, so that vectors are full */
+    int64_t c0 = start < 0 ? blocks_of(-start, step) : 0;
+    int64_t c1 = start + step <= length ? min64(round_up(n, ROUND), (length - start) / step) : 0;
+    if (!row || c1 <= c0)
+        c0 = c1 = 0;
+    real *restrict a = to + where[0], *restrict b = to + where[1];
+    if (step == 2) {
+        for (int64_t c = c0; c < c1; c++) {
+            a[c] = row[start + c * 2];
+            b[c] = row[start + c * 2 + 1];
+        }
+    } else {
+        real *restrict d = to + where[2], *restrict e = to + where[3];
+        for (int64_t c = c0; c < c1; c++) {
+            a[c] = row[start + c * 4];
+            b[c] = row[start + c * 4 + 1];
+            d[c] = row[start + c * 4 + 2];
+            e[c] = row[start + c * 4 + 3];
+        }
     }
-    for (int64_t c = c1; c < n; c++)
-        to[c] = 0;
+    for (int64_t c = 0; c < n; c++) { /* the ends */
+        if (c == c0 && c1 > c0)
+            c = c1;
+        for (int64_t r = 0; r < step && c < n; r++) {
+            const int64_t place = start + c * step + r;
+            to[where[r] + c] = row && place >= 0 && place < length ? row[place] : 0;
+        }
+    }
 }
 
 static const real *input_row(const job *j, const block *k, int64_t b, int64_t i, int64_t place)
@@ -149,34 +187,74 @@ static const real *input_row(const job *j, const block *k, int64_t b, int64_t i,
  * all sets of the first-level cache. */
 static void pack_shared(const job *j, const block *k, const chunk *c, real *patch)
 {
+    const int64_t step = j->w.step, start = (k->w0 + c->w.low) * step;
+    const int all = c->w.residues == step && (step == 2 || step == 4);
+    int64_t residue[TAPS], where[4] = { 0 };
+    for (int64_t rw = 0; rw < c->w.residues; rw++) {
+        const int64_t place = tap_place(&j->w, c->w.k0 + rw);
+        residue[rw] = place - floor_div(place, step) * step;
+        if (all)
+            where[residue[rw]] = rw * c->row;
+    }
     for (int64_t b = 0; b < k->nb; b++)
         for (int64_t i = 0; i < c->n; i++)
-            for (int64_t rh = 0; rh < c->h.residues; rh++)
+            for (int64_t rh = 0; rh < c->h.residues; rh++) {
+                const int64_t place = tap_place(&j->h, c->h.k0 + rh), below = place - floor_div(place, j->h.step) * j->h.step;
                 for (int64_t r = 0; r < c->h.length; r++) {
-                    const int64_t place_h = tap_place(&j->h, c->h.k0 + rh), low_h = floor_div(place_h, j->h.step) * j->h.step;
-                    const real *row = input_row(j, k, b, c->i0 + i,
-                                                (k->h0 + c->h.low + r) * j->h.step + place_h - low_h);
+                    const real *row = input_row(j, k, b, c->i0 + i, (k->h0 + c->h.low + r) * j->h.step + below);
                     real *to = patch + b * c->image + i * c->channel + (rh * c->h.length + r) * c->w.residues * c->row;
-                    for (int64_t rw = 0; rw < c->w.residues; rw++) {
-                        const int64_t place = tap_place(&j->w, c->w.k0 + rw), low = floor_div(place, j->w.step) * j->w.step;
-                        take(to + rw * c->row, c->w.length, row, j->w.in, (k->w0 + c->w.low) * j->w.step + place - low,
-                             j->w.step);
-                    }
+                    if (all)
+                        split(to, where, c->w.length, row, j->w.in, start, step);
+                    for (int64_t rw = 0; rw < c->w.residues && !all; rw++)
+                        take(to + rw * c->row, c->w.length, row, j->w.in, start + residue[rw], step);
                 }
+            }
 }
 
-/* Each place of a tap has a row of its own, all outputs of the block behind each other. */
+/* Compilers do not see the vector here: the sixteenth element must not be needed. */
+typedef real eight __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#ifdef BL_F64
+typedef int64_t eight_index __attribute__((vector_size(8 * sizeof(real))));
+#else
+typedef int32_t eight_index __attribute__((vector_size(8 * sizeof(real))));
+#endif
+
+static inline void take_eight(real *to, const real *from, int64_t step)
+{
+    if (step == 1)
+        *(eight *)to = *(const eight *)from;
+    else
+        *(eight *)to = __builtin_shuffle(*(const eight *)from, *(const eight *)(from + 8),
+                                         (eight_index){ 0, 2, 4, 6, 8, 10, 12, 14 });
+}
+
+/* Each place of a tap has a row of its own, all outputs of the block behind each other. Short pieces are taken as whole vectors:
+ * what is too much of one, the next overwrites. */
 static void pack_apart(const job *j, const block *k, const chunk *c, real *patch)
 {
+    const int64_t step = j->w.step, n = k->nw;
+    const real *end = j->x + j->batch * j->groups * j->in * j->h.in * j->w.in;
     for (int64_t i = 0; i < c->n; i++)
         for (int64_t r = 0; r < c->h.length; r++)
             for (int64_t s = 0; s < c->w.length; s++) {
                 const int64_t place_h = place_of(&j->h, &c->h, r), place_w = place_of(&j->w, &c->w, s);
-                real *to = patch + i * c->channel + (r * c->w.length + s) * c->row;
+                const int64_t start = k->w0 * step + place_w;
+                real *restrict to = patch + i * c->channel + (r * c->w.length + s) * c->row;
+                int64_t c0, c1;
+                places_inside(n, j->w.in, start, step, &c0, &c1);
                 for (int64_t b = 0; b < k->nb; b++)
-                    for (int64_t h = 0; h < k->nh; h++, to += k->nw)
-                        take(to, k->nw, input_row(j, k, b, c->i0 + i, (k->h0 + h) * j->h.step + place_h), j->w.in,
-                             k->w0 * j->w.step + place_w, j->w.step);
+                    for (int64_t h = 0; h < k->nh; h++, to += n) {
+                        const real *row = input_row(j, k, b, c->i0 + i, (k->h0 + h) * j->h.step + place_h);
+                        const real *restrict from = row + (row ? start : 0);
+                        if (n > ROUND || step > 2 || !row || from < j->x || end - from < ROUND * step) {
+                            take(to, n, row, j->w.in, start, step);
+                            continue;
+                        }
+                        for (int64_t v = 0; v < n; v += 8)
+                            take_eight(to + v, from + v * step, step);
+                        zeros(to, c0);
+                        zeros(to + c1, n - c1);
+                    }
             }
 }
 
@@ -218,7 +296,8 @@ static chunk chunk_of(const job *j, const block *k, int64_t k0h, int64_t k0w)
 /* For each phase of the block its taps: step[..][2], and where the next phase begins. */
 static void make_steps(const job *j, const block *k, const chunk *c, int32_t (*step)[2], int64_t *begin)
 {
-    const int64_t K = j->h.kernel * j->w.kernel, a_channel = j->transposed ? j->out * K : K;
+    const int64_t K = j->h.kernel * j->w.kernel;
+    const int64_t a_channel = j->folded ? c->h.n * c->w.n : j->transposed ? j->out * K : K;
     int64_t n = 0, f = 0;
     for (int64_t ph = k->ph0; ph < k->ph0 + k->nph; ph++)
         for (int64_t pw = k->pw0; pw < k->pw0 + k->npw; pw++) {
@@ -227,7 +306,7 @@ static void make_steps(const job *j, const block *k, const chunk *c, int32_t (*s
             for (int64_t y = 0; y < c->h.n; y++)
                 for (int64_t x = 0; x < c->w.n && tap_phase(&j->h, c->h.k0 + y) == ph; x++)
                     if (tap_phase(&j->w, c->w.k0 + x) == pw) {
-                        step[n][0] = (int32_t)((c->h.k0 + y) * j->w.kernel + c->w.k0 + x);
+                        step[n][0] = (int32_t)(j->folded ? y * c->w.n + x : (c->h.k0 + y) * j->w.kernel + c->w.k0 + x);
                         step[n++][1] = (int32_t)tap_offset(j, c, y, x);
                     }
             const int64_t taps = n - from;
@@ -268,8 +347,53 @@ static void find_vectors(const job *j, const block *k, const chunk *c, vectors *
         }
 }
 
-static void run_chunk(const job *j, const block *k, const chunk *c, int first, real *patch, real *sums, int32_t (*step)[2])
+/* Which tap of the unfolded kernel reads `place` for phase p; -1: none. */
+static int64_t unfolded_tap(const nn_conv_axis *a, int adjoint, int64_t place, int64_t p)
 {
+    const int64_t at = adjoint ? a->pad + p - place * a->stride : place - p * a->stride + a->pad;
+    return at >= 0 && at % a->dilation == 0 && at / a->dilation < a->kernel ? at / a->dilation : -1;
+}
+
+/* The weights of a chunk as [row, channel, place], row = (phase h, phase w, channel of y): zero where a phase has no tap at a
+ * place. */
+static void pack_folded(const job *j, const block *k, const chunk *c, real *to)
+{
+    const nn_conv_size *s = j->folded;
+    const int64_t K = s->h.kernel * s->w.kernel;
+    for (int64_t r = 0; r < j->out; r++) {
+        const int64_t o = r % j->channels, pw = r / j->channels % j->w.fold, ph = r / j->channels / j->w.fold;
+        const real *from = j->weight + (j->folded_adjoint ? (k->group * j->in + c->i0) * j->channels + o
+                                                          : (k->group * j->channels + o) * j->in + c->i0) * K;
+        for (int64_t i = 0; i < c->n; i++, from += (j->folded_adjoint ? j->channels : 1) * K)
+            for (int64_t y = 0; y < c->h.n; y++) {
+                const int64_t kh = unfolded_tap(&s->h, j->folded_adjoint, tap_place(&j->h, c->h.k0 + y), ph);
+                for (int64_t x = 0; x < c->w.n; x++) {
+                    const int64_t kw = unfolded_tap(&s->w, j->folded_adjoint, tap_place(&j->w, c->w.k0 + x), pw);
+                    *to++ = kh >= 0 && kw >= 0 ? from[kh * s->w.kernel + kw] : 0;
+                }
+            }
+    }
+}
+
+/* What the next chunk takes of x is on its way while this one is computed: share i of n. */
+static void fetch_ahead(const job *j, const block *k, const chunk *c, int64_t i, int64_t n)
+{
+    enum { LINE = 64 / sizeof(real) };
+    const int64_t w0 = max64(0, (k->w0 + c->w.low) * j->w.step), w1 = min64(j->w.in, (k->w0 + k->nw + c->w.high) * j->w.step);
+    const int64_t h0 = (k->h0 + c->h.low) * j->h.step, h1 = (k->h0 + k->nh + c->h.high) * j->h.step;
+    for (int64_t b = 0; b < k->nb; b++)
+        for (int64_t ch = c->i0 + i * c->n / n; ch < min64(j->in, c->i0 + (i + 1) * c->n / n); ch++)
+            for (int64_t h = h0; h < h1; h++) {
+                const real *row = input_row(j, k, b, ch, h);
+                for (int64_t w = w0; row && w < w1; w += LINE)
+                    __builtin_prefetch(row + w, 0, 2);
+            }
+}
+
+static void run_chunk(const job *j, const block *k, const chunk *c, const block *next_block, const chunk *next, int first,
+                      real *patch, real *sums, int32_t (*step)[2])
+{
+    real *packed = sums + SUMS, bias[NN_TILE_ROWS];
     int64_t begin[PHASES + 1];
     vectors v;
     const int64_t K = j->h.kernel * j->w.kernel, plane = j->h.out * j->w.out, n_phases = k->nph * k->npw;
@@ -279,11 +403,23 @@ static void run_chunk(const job *j, const block *k, const chunk *c, int first, r
     find_vectors(j, k, c, &v);
     nn_tile t = { .alpha = 1, .a_row = j->transposed ? K : j->in * K, .c_row = j->direct ? plane : k->columns };
     t.from_row = t.c_row;
+    if (j->folded) {
+        pack_folded(j, k, c, packed);
+        t.a_row = c->n * c->h.n * c->w.n;
+        for (int64_t r = 0; r < k->m && j->bias; r++)
+            bias[r] = j->bias[k->group * j->channels + r % j->channels];
+    }
     for (int64_t i = 0; i < tiles; i++) {
+        if (next_block)
+            fetch_ahead(j, next_block, next, i, tiles);
         const int64_t r0 = i * k->m / tiles, rows = (i + 1) * k->m / tiles - r0, o = k->m0 + r0;
         t.a = j->transposed ? j->weight + ((k->group * j->in + c->i0) * j->out + o) * K
                             : j->weight + ((k->group * j->out + o) * j->in + c->i0) * K;
         t.bias = first && j->bias ? j->bias + k->group * j->out + o : NULL;
+        if (j->folded) {
+            t.a = packed + r0 * t.a_row;
+            t.bias = t.bias ? bias + r0 : NULL;
+        }
         for (int64_t f = 0; f < n_phases; f++) {
             real *y = j->direct ? j->y + ((k->b0 * j->groups + k->group) * j->out + o) * plane
                                 : sums + (f * k->m + r0) * k->columns;
@@ -304,7 +440,7 @@ static void run_chunk(const job *j, const block *k, const chunk *c, int first, r
 }
 
 /* y[c phases + p] = from[p][c]. */
-static void interleave(real *y, int64_t n, int64_t phases, const real *from, int64_t apart)
+static void interleave(real *restrict y, int64_t n, int64_t phases, const real *restrict from, int64_t apart)
 {
     if (phases == 2) {
         for (int64_t c = 0; c < n; c++) {
@@ -328,44 +464,47 @@ static void interleave(real *y, int64_t n, int64_t phases, const real *from, int
 /* From the sums into y. */
 static void put(const job *j, const block *k, const real *sums)
 {
-    const int64_t apart = k->m * k->columns, phases = j->w.phases;
-    for (int64_t m = 0; m < k->m; m++)
+    const int64_t phases = j->w.phases * j->w.fold, n_h = k->nph * j->h.fold, n_w = k->npw * j->w.fold;
+    const int64_t channels = j->folded ? j->channels : k->m, apart = channels * k->columns;
+    for (int64_t m = 0; m < channels; m++)
         for (int64_t l = 0; l < k->nb * k->nh; l++)
-            for (int64_t p = 0; p < k->nph; p++) {
-                const int64_t h = (k->h0 + l % k->nh) * j->h.phases + k->ph0 + p;
-                const real *from = sums + p * k->npw * apart + m * k->columns + l * k->line;
+            for (int64_t p = 0; p < n_h; p++) {
+                const int64_t h = (k->h0 + l % k->nh) * j->h.phases * j->h.fold + k->ph0 + p;
+                const real *from = sums + p * n_w * apart + m * k->columns + l * k->line;
                 if (h >= j->h.out)
                     continue;
-                real *row = j->y + ((((k->b0 + l / k->nh) * j->groups + k->group) * j->out + k->m0 + m) * j->h.out + h)
+                real *row = j->y + ((((k->b0 + l / k->nh) * j->groups + k->group) * j->channels + k->m0 + m) * j->h.out + h)
                                        * j->w.out;
                 /* columns where all phases are inside */
-                const int64_t full = k->npw == phases ? max64(0, min64(k->nw, j->w.out / phases - k->w0)) : 0;
+                const int64_t full = n_w == phases ? max64(0, min64(k->nw, j->w.out / phases - k->w0)) : 0;
                 interleave(row + k->w0 * phases, full, phases, from, apart);
                 for (int64_t c = full; c < k->nw; c++)
-                    for (int64_t q = 0; q < k->npw; q++)
+                    for (int64_t q = 0; q < n_w; q++)
                         if ((k->w0 + c) * phases + k->pw0 + q < j->w.out)
                             row[(k->w0 + c) * phases + k->pw0 + q] = from[q * apart + c];
             }
 }
 
-static void run_task(const job *j, block k)
+/* next: the task that this thread does next, or NULL. */
+static void run_task(const job *j, const block *k, const block *next)
 {
     real *patch = nn_workspace(), *sums = patch + PATCH + 4 * ROUND;
     int32_t step[STEPS][2];
     int first = 1;
-    k.line = j->shared ? round_up(k.nw, ROUND) : k.nw;
-    k.columns = round_up(k.nb * k.nh * k.line, ROUND);
     for (int64_t kh = 0; kh < j->h.kernel; kh += j->taps_h)
         for (int64_t kw = 0; kw < j->w.kernel; kw += j->taps_w) {
-            chunk c = chunk_of(j, &k, kh, kw);
+            chunk c = chunk_of(j, k, kh, kw);
             const int64_t at_once = c.n;
-            for (; c.i0 < j->in; c.i0 += at_once, first = 0) {
+            for (; c.i0 < j->in; first = 0) {
+                chunk ahead = c;
+                ahead.i0 = c.i0 + at_once < j->in ? c.i0 + at_once : 0;
                 c.n = min64(at_once, j->in - c.i0);
-                run_chunk(j, &k, &c, first, patch, sums, step);
+                run_chunk(j, k, &c, ahead.i0 ? k : next, &ahead, first, patch, sums, step);
+                c.i0 += at_once;
             }
         }
     if (!j->direct)
-        put(j, &k, sums);
+        put(j, k, sums);
 }
 
 /* ---- cutting ---- */
@@ -399,10 +538,36 @@ static void choose_sharing(job *j)
     j->shared = together <= PATCH && together * 2 <= apart * 3 && wide * 9 <= k.columns * 10 && wide <= POSITIONS + ROUND;
 }
 
+static block block_at(const job *j, int64_t n)
+{
+    block k = { 0 };
+    k.m0 = n % j->row_blocks * j->rows;
+    n /= j->row_blocks;
+    k.pw0 = n % j->phase_blocks_w * j->phases_w;
+    n /= j->phase_blocks_w;
+    k.ph0 = n % j->phase_blocks_h * j->phases_h;
+    n /= j->phase_blocks_h;
+    k.w0 = n % j->w.blocks * j->w.block;
+    n /= j->w.blocks;
+    k.h0 = n % j->h.blocks * j->h.block;
+    n /= j->h.blocks;
+    k.b0 = n % j->image_blocks * j->images;
+    k.group = n / j->image_blocks;
+    k.m = min64(j->rows, j->out - k.m0);
+    k.npw = min64(j->phases_w, j->w.phases - k.pw0);
+    k.nph = min64(j->phases_h, j->h.phases - k.ph0);
+    k.nw = min64(j->w.block, j->w.grid - k.w0);
+    k.nh = min64(j->h.block, j->h.grid - k.h0);
+    k.nb = min64(j->images, j->batch - k.b0);
+    k.line = j->shared ? round_up(k.nw, ROUND) : k.nw;
+    k.columns = round_up(k.nb * k.nh * k.line, ROUND);
+    return k;
+}
+
 /* What remains when there are no channels or taps to sum over. */
 static void only_bias(const job *j)
 {
-    const int64_t plane = j->h.out * j->w.out, channels = j->groups * j->out;
+    const int64_t plane = j->h.out * j->w.out, channels = j->groups * j->channels;
     for (int64_t i = 0; i < j->batch * channels * plane; i++)
         j->y[i] = j->bias ? j->bias[i / plane % channels] : 0;
 }
@@ -432,51 +597,39 @@ static void run(job *j)
         choose_sharing(j);
         const int64_t lines = j->images * j->h.block;
         const int64_t columns = j->shared ? lines * round_up(j->w.block, ROUND) : round_up(lines * j->w.block, ROUND);
-        j->direct = n_phases == 1 && (j->shared || j->images == 1 || j->h.grid * j->w.grid % ROUND == 0);
+        j->direct = n_phases == 1 && !j->folded && (j->shared || j->images == 1 || j->h.grid * j->w.grid % ROUND == 0);
         if (!j->direct)
             rows = min64(rows, max64(8, SUMS / (j->phases_h * j->phases_w * columns) / 8 * 8));
         cut(j->out, rows, 1, &j->rows, &j->row_blocks);
         tasks = j->groups * j->row_blocks * j->phase_blocks_h * j->phase_blocks_w * j->image_blocks * j->h.blocks * j->w.blocks;
         if (!parallel || tasks >= TASKS)
             break;
-        if (rows > 32)
+        if (rows > 32 && !j->folded)
             rows = round_up(rows / 2, 8);
         else if (positions > 64)
             positions /= 2;
-        else if (rows > 8)
+        else if (rows > 8 && !j->folded)
             rows = round_up(rows / 2, 8);
         else
             break;
     }
-#pragma omp parallel for schedule(dynamic) if (parallel && tasks > 1 && !omp_in_parallel())
-    for (int64_t i = 0; i < tasks; i++) {
-        int64_t n = i;
-        block k = { 0 };
-        k.m0 = n % j->row_blocks * j->rows;
-        n /= j->row_blocks;
-        k.pw0 = n % j->phase_blocks_w * j->phases_w;
-        n /= j->phase_blocks_w;
-        k.ph0 = n % j->phase_blocks_h * j->phases_h;
-        n /= j->phase_blocks_h;
-        k.w0 = n % j->w.blocks * j->w.block;
-        n /= j->w.blocks;
-        k.h0 = n % j->h.blocks * j->h.block;
-        n /= j->h.blocks;
-        k.b0 = n % j->image_blocks * j->images;
-        k.group = n / j->image_blocks;
-        k.m = min64(j->rows, j->out - k.m0);
-        k.npw = min64(j->phases_w, j->w.phases - k.pw0);
-        k.nph = min64(j->phases_h, j->h.phases - k.ph0);
-        k.nw = min64(j->w.block, j->w.grid - k.w0);
-        k.nh = min64(j->h.block, j->h.grid - k.h0);
-        k.nb = min64(j->images, j->batch - k.b0);
-        run_task(j, k);
+    /* runs of neighbours: what a task reads, the one before it has fetched */
+    const int64_t run_length = max64(1, min64(8, tasks / 32)), runs = blocks_of(tasks, run_length);
+#pragma omp parallel for schedule(dynamic) if (parallel && runs > 1 && !omp_in_parallel())
+    for (int64_t r = 0; r < runs; r++) {
+        const int64_t end = min64(tasks, (r + 1) * run_length);
+        block k = block_at(j, r * run_length);
+        for (int64_t i = r * run_length; i < end; i++) {
+            const block next = block_at(j, min64(i + 1, tasks - 1));
+            run_task(j, &k, i + 1 < end && next.m0 == 0 ? &next : NULL);
+            k = next;
+        }
     }
 }
 
 static axis axis_of(const nn_conv_axis *a, int transposed)
 {
-    axis r = { .kernel = a->kernel, .dilation = a->dilation, .pad = a->pad, .transposed = transposed };
+    axis r = { .kernel = a->kernel, .dilation = a->dilation, .pad = a->pad, .transposed = transposed, .fold = 1 };
     r.in = transposed ? a->out : a->in;
     r.out = transposed ? a->in : a->out;
     r.phases = transposed ? a->stride : 1;
@@ -485,14 +638,65 @@ static axis axis_of(const nn_conv_axis *a, int transposed)
     return r;
 }
 
+/* One direction with its phases folded into rows: a plain convolution over all places that some phase reads. */
+static axis folded_axis(const nn_conv_axis *a, int transposed, int64_t phases)
+{
+    axis r = axis_of(a, transposed), plain = r;
+    const int64_t last = transposed ? tap_place(&plain, 0) : (a->kernel - 1) * a->dilation + (phases - 1) * a->stride - a->pad;
+    int64_t first = transposed ? tap_place(&plain, a->kernel - 1) : -a->pad;
+    for (int64_t k = 0; k < a->kernel && transposed; k++)
+        first = min64(first, tap_place(&plain, k));
+    r.step = transposed ? 1 : a->stride * phases;
+    r.phases = 1;
+    r.fold = phases;
+    r.grid = blocks_of(r.out, phases);
+    r.transposed = 0;
+    r.dilation = 1;
+    r.pad = -first;
+    r.kernel = last - first + 1;
+    return r;
+}
+
+/* A y of one or two channels would leave most rows of a tile empty: the phases of a transposed convolution become rows, which
+ * read the same places of x, or four neighbours of a plain one's outputs do. Worth it where places are few. */
+static void fold(job *j, const nn_conv_size *s)
+{
+    const int64_t taps = s->h.kernel * s->w.kernel;
+    const int64_t ph = j->transposed ? s->h.stride : 1, pw = j->transposed ? s->w.stride : 4, rows = ph * pw * j->out;
+    if (rows > NN_TILE_ROWS || rows == j->out || s->h.kernel > TAPS || s->w.kernel > TAPS / 2)
+        return;
+    const axis h = folded_axis(&s->h, j->transposed, ph), w = folded_axis(&s->w, j->transposed, pw);
+    /* a step costs loads of b and of each row, or its multiply-adds */
+    const int64_t unfolded = taps * (j->transposed ? 1 : ph * pw) * max64(12, 3 * j->out);
+    if (h.kernel * w.kernel * max64(13, 3 * rows) * 10 > unfolded * 9 || h.kernel * w.kernel > TAPS)
+        return;
+    j->folded = s;
+    j->folded_adjoint = j->transposed;
+    j->transposed = 0;
+    j->h = h;
+    j->w = w;
+    j->out = rows;
+}
+
+static void start(job *j, const nn_conv_size *s)
+{
+    j->batch = s->batch;
+    j->groups = s->groups;
+    j->in = j->transposed ? s->out_channels : s->in_channels;
+    j->out = j->channels = j->transposed ? s->in_channels : s->out_channels;
+    j->h = axis_of(&s->h, j->transposed);
+    j->w = axis_of(&s->w, j->transposed);
+    if (j->in && j->out && s->h.kernel && s->w.kernel)
+        fold(j, s);
+    run(j);
+}
+
 void nn_conv_product(const nn_conv_size *s, const real *x, const real *weight, const real *bias, real *y)
 {
-    run(&(job){ .batch = s->batch, .groups = s->groups, .in = s->in_channels, .out = s->out_channels,
-                .h = axis_of(&s->h, 0), .w = axis_of(&s->w, 0), .x = x, .weight = weight, .bias = bias, .y = y });
+    start(&(job){ .x = x, .weight = weight, .bias = bias, .y = y }, s);
 }
 
 void nn_conv_adjoint(const nn_conv_size *s, const real *y, const real *weight, const real *bias, real *x)
 {
-    run(&(job){ .transposed = 1, .batch = s->batch, .groups = s->groups, .in = s->out_channels, .out = s->in_channels,
-                .h = axis_of(&s->h, 1), .w = axis_of(&s->w, 1), .x = y, .weight = weight, .bias = bias, .y = x });
+    start(&(job){ .transposed = 1, .x = y, .weight = weight, .bias = bias, .y = x }, s);
 }

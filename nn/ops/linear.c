@@ -2,14 +2,12 @@
  *
  * in       x [.., I], weight [O, I], bias [O] (optional)
  * out      [.., O]
- * cost     2 rows I O flops, one product: the bias is what the sums start from
+ * cost     2 rows I O flops, one product: the bias is added where the sums end
  *
  * Composed of matmul and add it would cost one more pass and one more value to keep.
  */
 #include "nn/gemm.h"
 #include "nn/ops.h"
-
-#include <string.h>
 
 static bl_status shape(nn_node *y, bl_error *err)
 {
@@ -30,13 +28,7 @@ static void forward(nn_tape *t, nn_node *y)
 {
     const int64_t n_in = y->in[1]->shape.dim[1], n_out = y->in[1]->shape.dim[0], rows = n_out ? nn_count(&y->shape) / n_out : 0;
     (void)t;
-    if (y->n_in > 2) {
-        const real *bias = y->in[2]->x;
-#pragma omp parallel for schedule(static) if (rows * n_out > NN_PARALLEL_MIN)
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(y->x + r * n_out, bias, (size_t)n_out * sizeof *bias);
-    }
-    nn_gemm(0, 1, rows, n_out, n_in, 1, y->in[0]->x, n_in, y->in[1]->x, n_in, y->n_in > 2, y->x, n_out);
+    nn_gemm_bias(0, 1, rows, n_out, n_in, y->in[0]->x, n_in, y->in[1]->x, n_in, y->n_in > 2 ? y->in[2]->x : NULL, y->x, n_out);
 }
 
 /* [rows, n]: what a product takes. */
