@@ -196,7 +196,7 @@ static nn_node *instrument_loss(blocks_classifier_trainer *t, nn_node *logits, i
 /* Adds the gradients of one batch, and its losses to losses[]. */
 static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_error *err)
 {
-    const int B = t->set.batch_size, n = draw_batch(t);
+    const int B = t->set.batch_size, n = t->tape->dry ? B : draw_batch(t);
     nn_tape *tape = t->tape;
     nn_node *g = NULL, *i = NULL, *genre = NULL;
 
@@ -212,9 +212,21 @@ static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    losses[0] += genre ? (double)genre->x[0] / t->set.optimizer.accumulate : 0;
-    losses[1] += (double)instrument->x[0] / t->set.optimizer.accumulate;
+    losses[0] += nn_scalar(genre) / t->set.optimizer.accumulate;
+    losses[1] += nn_scalar(instrument) / t->set.optimizer.accumulate;
     return BL_OK;
+}
+
+void blocks_classifier_trainer_plan(blocks_classifier_trainer *t, nn_plan *plan)
+{
+    double losses[2];
+    bl_error err = { BL_OK, "" };
+    nn_tape_dry(t->tape, 1);
+    learn_batch(t, losses, &err);
+    plan->weights = nn_params_bytes(t->c->params);
+    plan->moments = nn_optimizer_bytes(t->optimizer);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
 }
 
 bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double losses[2], double *gradient_norm, bl_error *err)

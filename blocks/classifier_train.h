@@ -16,6 +16,7 @@
 #include "blocks/classifier.h"
 #include "data/dataset.h"
 #include "nn/optimizer.h"
+#include "nn/plan.h"
 #include "nn/schedule.h"
 
 typedef enum blocks_window_kind { BLOCKS_WINDOW_SONG, BLOCKS_WINDOW_REMIX, BLOCKS_WINDOW_CROSS } blocks_window_kind;
@@ -54,6 +55,8 @@ blocks_classifier_trainer *blocks_classifier_trainer_new(blocks_classifier *c, c
                                                          bl_error *err);
 void      blocks_classifier_trainer_free(blocks_classifier_trainer *t);
 /* losses[2]: genre, instruments. */
+/* What training takes, before it begins. */
+void      blocks_classifier_trainer_plan(blocks_classifier_trainer *t, nn_plan *plan);
 bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double losses[2], double *gradient_norm, bl_error *err);
 /* Without held-out songs the training songs are measured. */
 bl_status blocks_classifier_trainer_validate(blocks_classifier_trainer *t, blocks_classifier_score *score, bl_error *err);

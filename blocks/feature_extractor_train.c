@@ -288,22 +288,41 @@ static void draw_batch(blocks_autoencoder_trainer *t)
         t->batch[i] = t->target[i] + (t->set.noise > 0 ? (float)(t->set.noise * bl_rng_normal(&t->rng)) : 0);
 }
 
+/* Adds the gradients of one batch, and its loss to *loss. */
+static bl_status learn_batch(blocks_autoencoder_trainer *t, double *loss, bl_error *err)
+{
+    const nn_shape shape = { 3, { t->batch_size, t->fx->n_mels, t->n_frames } };
+    if (!t->tape->dry)
+        draw_batch(t);
+    nn_tape_reset(t->tape);
+    nn_node *y = blocks_feature_extractor_forward(t->fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
+    nn_node *distance = nn_keep(nn_loss_run(t->tape, &t->set.loss, y, nn_input(t->tape, shape, t->target)));
+    nn_backward(t->tape, distance);
+    if (t->tape->err.code)
+        return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
+    *loss += nn_scalar(distance) / t->set.optimizer.accumulate;
+    return BL_OK;
+}
+
+void blocks_autoencoder_trainer_plan(blocks_autoencoder_trainer *t, nn_plan *plan)
+{
+    double loss = 0;
+    bl_error err = { BL_OK, "" };
+    nn_tape_dry(t->tape, 1);
+    learn_batch(t, &loss, &err);
+    plan->weights = nn_params_bytes(t->fx->params);
+    plan->moments = nn_optimizer_bytes(t->optimizer);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
+}
+
 bl_status blocks_autoencoder_trainer_step(blocks_autoencoder_trainer *t, double *loss, double *gradient_norm, bl_error *err)
 {
     blocks_feature_extractor *fx = t->fx;
-    const nn_shape shape = { 3, { t->batch_size, fx->n_mels, t->n_frames } };
-
     *loss = 0;
-    for (int k = 0; k < t->set.optimizer.accumulate; k++) {
-        draw_batch(t);
-        nn_tape_reset(t->tape);
-        nn_node *y = blocks_feature_extractor_forward(fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
-        nn_node *distance = nn_keep(nn_loss_run(t->tape, &t->set.loss, y, nn_input(t->tape, shape, t->target)));
-        nn_backward(t->tape, distance);
-        if (t->tape->err.code)
-            return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
-        *loss += (double)distance->x[0] / t->set.optimizer.accumulate;
-    }
+    for (int k = 0; k < t->set.optimizer.accumulate; k++)
+        if (learn_batch(t, loss, err) != BL_OK)
+            return err->code;
     nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, fx->step));
     *gradient_norm = nn_optimizer_step(t->optimizer);
     if (!isfinite(*gradient_norm))

@@ -14,6 +14,7 @@
 #include "data/dataset.h"
 #include "nn/loss.h"
 #include "nn/optimizer.h"
+#include "nn/plan.h"
 #include "nn/schedule.h"
 
 /* Log-mel spectrograms of recordings, standardised by the training ones' mean and deviation per band. */
@@ -53,6 +54,8 @@ bl_status blocks_autoencoder_settings_read(const blocks_feature_extractor *fx, b
 blocks_autoencoder_trainer *blocks_autoencoder_trainer_new(blocks_feature_extractor *fx, const blocks_mel_clips *clips,
                                                            uint64_t seed, bl_error *err);
 void      blocks_autoencoder_trainer_free(blocks_autoencoder_trainer *t);
+/* What training takes, before it begins. */
+void      blocks_autoencoder_trainer_plan(blocks_autoencoder_trainer *t, nn_plan *plan);
 bl_status blocks_autoencoder_trainer_step(blocks_autoencoder_trainer *t, double *loss, double *gradient_norm, bl_error *err);
 /* Without held-out clips the training ones are measured. */
 bl_status blocks_autoencoder_trainer_validate(blocks_autoencoder_trainer *t, blocks_autoencoder_score *score, bl_error *err);

@@ -402,7 +402,7 @@ static nn_node *attack_weight(const blocks_synthesizer_trainer *t, const nn_node
         return NULL;
     const int64_t B = frames->shape.dim[0], T = frames->shape.dim[2];
     nn_node *weight = nn_full(tape, (nn_shape){ 3, { B, 1, T } }, 1);
-    for (int64_t b = 0; weight && b < B; b++)
+    for (int64_t b = 0; weight && b < B && !tape->dry; b++)
         for (int64_t j = 0; t->from_onset[b] && j < T; j++)
             weight->x[b * T + j] += (real)(t->attack_weight * exp(-(double)j * hop_length / (ATTACK_S * t->s->sample_rate)));
     return weight;
@@ -474,7 +474,8 @@ static batch make_batch(blocks_synthesizer_trainer *t)
     nn_tape *tape = t->tape;
     const int64_t B = t->batch_size, J = t->n_frames, frames = s->warm_up + J + 1;
     batch b = { NULL, NULL, NULL };
-    draw_batch(t);
+    if (!tape->dry)
+        draw_batch(t);
     b.conditions = nn_input(tape, (nn_shape){ 3, { B, s->n_conditions, frames } }, t->conditions);
     b.target = nn_input(tape, (nn_shape){ 2, { B, J * s->hop_length } }, t->target);
     b.fake = nn_keep(blocks_synthesizer_forward(s, tape, b.conditions,
@@ -522,7 +523,7 @@ static void critic_steps(blocks_synthesizer_trainer *t, batch b, blocks_synthesi
             return;
         losses->critic = value_of(loss);
         losses->penalty = value_of(penalty);
-        const double norm = nn_optimizer_step(t->critic_optimizer);
+        const double norm = tape->dry ? 0 : nn_optimizer_step(t->critic_optimizer);
         if (!isfinite(norm))
             bl_fail(&tape->err, BL_ENAN, "a gradient of the discriminator is not a number");
     }
@@ -567,7 +568,8 @@ bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_
     losses->feature = value_of(feature);
     if (!isfinite(value_of(loss)))
         return bl_fail(err, BL_ENAN, "the loss is not a number");
-    const double low = nn_optimizer_step(t->wavenet_optimizer), high = nn_optimizer_step(t->generator_optimizer);
+    const double low = tape->dry ? 0 : nn_optimizer_step(t->wavenet_optimizer);
+    const double high = tape->dry ? 0 : nn_optimizer_step(t->generator_optimizer);
     losses->gradient_norm = sqrt(low * low + high * high);
     if (!isfinite(losses->gradient_norm))
         return bl_fail(err, BL_ENAN, "a gradient is not a number");
@@ -576,9 +578,31 @@ bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_
         if (tape->err.code)
             return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     }
+    if (tape->dry)
+        return BL_OK;
     nn_ema_update(t->average);
     s->step++;
     return BL_OK;
+}
+
+void blocks_synthesizer_trainer_plan(blocks_synthesizer_trainer *t, nn_plan *plan)
+{
+    const bl_rng rng = t->rng, tape_rng = t->tape->rng;
+    const int64_t step = t->s->step;
+    blocks_synthesizer_losses losses;
+    bl_error err = { BL_OK, "" };
+    nn_tape_dry(t->tape, 1);
+    if (t->s->step < t->gan_start)
+        t->s->step = t->gan_start; /* the step that takes most has an adversary */
+    blocks_synthesizer_trainer_step(t, &losses, &err);
+    plan->weights = nn_params_bytes(t->s->params);
+    plan->moments = nn_optimizer_bytes(t->wavenet_optimizer) + nn_optimizer_bytes(t->generator_optimizer) +
+                    nn_optimizer_bytes(t->critic_optimizer) + nn_ema_bytes(t->average);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
+    t->s->step = step;
+    t->rng = rng;
+    t->tape->rng = tape_rng;
 }
 
 /* ---- how good it is ---- */

@@ -18,6 +18,7 @@
 #include "blocks/synthesizer.h"
 #include "data/tones.h"
 #include "nn/optimizer.h"
+#include "nn/plan.h"
 #include "nn/schedule.h"
 
 /* The distinct voices of a set of tones, in the order of their first tones; malloc'ed. voice_of [tones->n] (may be NULL) gets the index. */
@@ -46,6 +47,8 @@ blocks_synthesizer_trainer *blocks_synthesizer_trainer_new(blocks_synthesizer *s
 void      blocks_synthesizer_trainer_free(blocks_synthesizer_trainer *t);
 
 /* One step. BL_ENAN: a loss or a gradient is not a finite number. */
+/* What training takes, before it begins. */
+void      blocks_synthesizer_trainer_plan(blocks_synthesizer_trainer *t, nn_plan *plan);
 bl_status blocks_synthesizer_trainer_step(blocks_synthesizer_trainer *t, blocks_synthesizer_losses *losses, bl_error *err);
 
 /* Averaged weights on held-out tones, beside the nearest training tone (same voice, nearest pitch and velocity) and a

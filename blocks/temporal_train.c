@@ -186,7 +186,7 @@ static bl_status learn_batch(blocks_temporal_trainer *t, double losses[2], bl_er
     nn_tape *tape = t->tape;
     double weight_sum = 1e-6;
 
-    for (int b = 0; b < B; b++)
+    for (int b = 0; b < B && !tape->dry; b++)
         fill_example(t, b);
     for (int64_t i = 0; i < B * N; i++)
         weight_sum += (double)t->weight[i];
@@ -199,9 +199,21 @@ static bl_status learn_batch(blocks_temporal_trainer *t, double losses[2], bl_er
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    losses[0] += (double)loss->x[0] / t->set.optimizer.accumulate;
-    losses[1] += (double)untouched->x[0] / t->set.optimizer.accumulate;
+    losses[0] += nn_scalar(loss) / t->set.optimizer.accumulate;
+    losses[1] += nn_scalar(untouched) / t->set.optimizer.accumulate;
     return BL_OK;
+}
+
+void blocks_temporal_trainer_plan(blocks_temporal_trainer *t, nn_plan *plan)
+{
+    double losses[2];
+    bl_error err = { BL_OK, "" };
+    nn_tape_dry(t->tape, 1);
+    learn_batch(t, losses, &err);
+    plan->weights = nn_params_bytes(t->t->params);
+    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
 }
 
 bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses[2], double *gradient_norm, bl_error *err)

@@ -20,6 +20,7 @@
 #include "blocks/temporal.h"
 #include "data/dataset.h"
 #include "nn/optimizer.h"
+#include "nn/plan.h"
 #include "nn/schedule.h"
 
 typedef struct blocks_phrase {
@@ -63,6 +64,8 @@ bl_status blocks_temporal_settings_read(const blocks_temporal *t, bl_error *err)
 blocks_temporal_trainer *blocks_temporal_trainer_new(blocks_temporal *t, const blocks_phrases *phrases, uint64_t seed, bl_error *err);
 void      blocks_temporal_trainer_free(blocks_temporal_trainer *t);
 /* losses[2]: with the model, and of the same stretches untouched. */
+/* What training takes, before it begins. */
+void      blocks_temporal_trainer_plan(blocks_temporal_trainer *t, nn_plan *plan);
 bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses[2], double *gradient_norm, bl_error *err);
 bl_status blocks_temporal_trainer_validate(blocks_temporal_trainer *t, blocks_temporal_score *score, bl_error *err);
 /* Held-out phrase i, repaired: |X| from the model, phase as it was; malloc'ed [n_samples]. *repaired NULL: no such phrase. */

@@ -128,7 +128,7 @@ blocks_wavegan *blocks_wavegan_load(const char *path, bl_error *err)
 static nn_node *latent(const blocks_wavegan *w, nn_tape *tape, bl_rng *rng, int64_t n)
 {
     nn_node *z = nn_full(tape, (nn_shape){ 2, { n, w->n_latent } }, 0);
-    for (int64_t i = 0; z && i < n * w->n_latent; i++)
+    for (int64_t i = 0; z && i < n * w->n_latent && !tape->dry; i++)
         z->x[i] = (real)(2 * bl_rng_uniform(rng) - 1);
     return z;
 }
@@ -362,7 +362,7 @@ static nn_node *slices(const blocks_wavegan_trainer *t, const blocks_slices *s, 
 {
     const int64_t length = s->length;
     nn_node *x = nn_full(t->tape, (nn_shape){ 3, { n, 1, length } }, 0);
-    for (int64_t i = 0; x && i < n; i++) {
+    for (int64_t i = 0; x && i < n && !t->tape->dry; i++) {
         const float *from = s->samples + bl_rng_below(rng, s->n) * length;
         for (int64_t k = 0; k < length; k++)
             x->x[i * length + k] = (real)from[k];
@@ -379,7 +379,7 @@ static double mean_of(const nn_node *x)
 {
     double sum = 0;
     const int64_t n = nn_count(&x->shape);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; x->x && i < n; i++)
         sum += (double)x->x[i];
     return sum / (double)n;
 }
@@ -396,23 +396,22 @@ static void critic_part(blocks_wavegan_trainer *t, int64_t n, double share, bloc
     const int recording = nn_tape_record(tape, 0);
     nn_node *fake = generate(t->w, tape, &t->rng, n);
     nn_tape_record(tape, recording);
-    nn_node *real_score = nn_keep(score_of(t, x)), *fake_score = nn_keep(score_of(t, fake));
-    nn_node *loss = nn_gan_critic_loss(tape, t->gan, real_score, fake_score);
-    if (t->gan == NN_GAN_WGAN_GP && !tape->err.code) {
+    if (t->gan == NN_GAN_WGAN_GP && !tape->err.code) { /* by itself: then only one graph at a time is in memory */
         nn_node *between = nn_gan_between(tape, x, fake, &t->rng);
         norm = nn_keep(nn_gradient_norm(tape, score_of(t, between), between));
         penalty = nn_keep(nn_mean(tape, nn_square(tape, nn_affine(tape, norm, 1, -1))));
-        loss = nn_add(tape, loss, nn_affine(tape, penalty, t->penalty_weight, 0));
+        nn_backward(tape, nn_affine(tape, penalty, share * t->penalty_weight, 0));
     }
-    loss = nn_keep(nn_affine(tape, loss, share, 0));
+    nn_node *real_score = nn_keep(score_of(t, x)), *fake_score = nn_keep(score_of(t, fake));
+    nn_node *loss = nn_keep(nn_affine(tape, nn_gan_critic_loss(tape, t->gan, real_score, fake_score), share, 0));
     nn_backward(tape, loss);
     if (tape->err.code)
         return;
     const double part = share / t->critic_steps;
-    l->critic += (double)loss->x[0] / t->critic_steps;
+    l->critic += (nn_scalar(loss) + share * t->penalty_weight * nn_scalar(penalty)) / t->critic_steps;
     l->margin += part * (mean_of(real_score) - mean_of(fake_score));
     l->slope += norm ? part * mean_of(norm) : 0;
-    l->penalty += penalty ? part * (double)penalty->x[0] : 0;
+    l->penalty += penalty ? part * nn_scalar(penalty) : 0;
 }
 
 /* The same for the generator, with the critic held still. */
@@ -427,7 +426,24 @@ static void generator_part(blocks_wavegan_trainer *t, int64_t n, double share, b
     nn_backward(tape, loss);
     nn_params_freeze(t->w->params, "discriminator/", 0);
     if (!tape->err.code)
-        l->generator += (double)loss->x[0];
+        l->generator += nn_scalar(loss);
+}
+
+void blocks_wavegan_trainer_plan(blocks_wavegan_trainer *t, nn_plan *plan)
+{
+    const bl_rng rng = t->rng, tape_rng = t->tape->rng;
+    const int n = t->batch_size < t->at_once ? t->batch_size : t->at_once;
+    blocks_wavegan_losses losses = { 0 };
+    nn_tape_dry(t->tape, 1);
+    critic_part(t, n, 1, &losses);
+    generator_part(t, n, 1, &losses);
+    plan->weights = nn_params_bytes(t->w->params);
+    plan->moments = nn_optimizer_bytes(t->generator_optimizer) + nn_optimizer_bytes(t->critic_optimizer) +
+                    nn_ema_bytes(t->average);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
+    t->rng = rng;
+    t->tape->rng = tape_rng;
 }
 
 /* A batch in parts that fit in memory: gradients add up, every part with its share of the batch. */

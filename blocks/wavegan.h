@@ -22,6 +22,7 @@
 #include "data/dataset.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "nn/plan.h"
 #include "nn/schedule.h"
 
 /* What a config trains with train_wavegan. */
@@ -87,6 +88,8 @@ blocks_wavegan_trainer *blocks_wavegan_trainer_new(blocks_wavegan *w, const bloc
                                                    const blocks_slices *held_out, uint64_t seed, bl_error *err);
 void      blocks_wavegan_trainer_free(blocks_wavegan_trainer *t);
 /* One step. BL_ENAN: a loss or gradient is not finite. */
+/* What training takes, before it begins. */
+void      blocks_wavegan_trainer_plan(blocks_wavegan_trainer *t, nn_plan *plan);
 bl_status blocks_wavegan_trainer_step(blocks_wavegan_trainer *t, blocks_wavegan_losses *losses, bl_error *err);
 /* The margin without phase shuffle, on training slices and on held-out ones (0 when there are none): a critic that has
  * learned the training slices by heart tells the two apart. */

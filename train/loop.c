@@ -313,6 +313,12 @@ static bl_status steps(run *r, bl_error *err)
     bl_progress progress;
     bl_status status = BL_OK;
 
+    if (l->plan && !r->opt->quiet) {
+        nn_plan plan = { 0, 0, 0 };
+        char text[120];
+        l->plan(l->user, &plan);
+        fprintf(stderr, "%s\n", nn_plan_str(&plan, text));
+    }
     bl_progress_start(&progress, l->program, "steps", l->n_steps, r->opt->quiet);
     progress.first = r->first;
     while (!status && r->done < l->n_steps && !bl_interrupted()) {

@@ -25,7 +25,7 @@
 #define BL_TRAIN_LOOP_H
 
 #include "nn/checkpoint.h"
-#include "nn/params.h"
+#include "nn/plan.h"
 #include "train/options.h"
 
 enum { TRAIN_METRICS = 8 };
@@ -41,6 +41,7 @@ typedef struct train_loop {
     const char *figure_names[TRAIN_METRICS]; /* what validate() measures: "held-out loss"                          */
     nn_params  *params;             /* for the plan and for naming what went bad; may be NULL                      */
     void       *user;
+    void      (*plan)(void *user, nn_plan *plan); /* memory of a step, said before the first one; may be NULL      */
     bl_status (*step)(void *user, int64_t number, double *metrics, bl_error *err);
     bl_status (*save)(void *user, nn_checkpoint *c, bl_error *err);
     bl_status (*load)(void *user, const nn_checkpoint *c, bl_error *err);

@@ -41,6 +41,11 @@ static void report_skip(void *user, const char *path, const char *reason)
 
 /* ---- for the loop ---- */
 
+static void plan(void *user, nn_plan *out)
+{
+    blocks_autoencoder_trainer_plan(((model *)user)->trainer, out);
+}
+
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     model *m = user;
@@ -186,7 +191,7 @@ int main(int argc, char **argv)
         .n_metrics = 2, .metric_names = { "loss", "gradient" },
         .n_figures = 2, .figure_names = { "held-out loss", "PCA" },
         .params = m.fx ? m.fx->params : NULL, .user = &m,
-        .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
+        .plan = plan, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
     };
     if (status == BL_OK)
         status = train_loop_run(&loop, &opt, &err);

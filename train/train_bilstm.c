@@ -46,6 +46,11 @@ static void report_skip(void *user, const char *path, const char *reason)
 
 /* ---- for the loop ---- */
 
+static void plan(void *user, nn_plan *out)
+{
+    blocks_temporal_trainer_plan(((model *)user)->trainer, out);
+}
+
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     (void)number;
@@ -189,7 +194,7 @@ int main(int argc, char **argv)
         .n_metrics = 3, .metric_names = { "loss", "untouched", "gradient" },
         .n_figures = 4, .figure_names = { "LSD before", "LSD after", "transitions before", "transitions after" },
         .params = m.temporal ? m.temporal->params : NULL, .user = &m,
-        .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
+        .plan = plan, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
     };
     if (status == BL_OK)
         status = train_loop_run(&loop, &opt, &err);

@@ -36,6 +36,11 @@ static void report_skip(void *user, const char *path, const char *reason)
     fprintf(stderr, "skipped %s: %s\n", path, reason);
 }
 
+static void plan(void *user, nn_plan *out)
+{
+    blocks_classifier_trainer_plan(((model *)user)->trainer, out);
+}
+
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     (void)number;
@@ -147,7 +152,7 @@ int main(int argc, char **argv)
         .n_metrics = 3, .metric_names = { "genre", "instruments", "gradient" },
         .n_figures = 3, .figure_names = { "genre accuracy", "instrument F1", "held-out genre loss" },
         .params = m.classifier ? m.classifier->params : NULL, .user = &m,
-        .step = step, .save = save, .load = load, .validate = validate,
+        .plan = plan, .step = step, .save = save, .load = load, .validate = validate,
     };
     if (status == BL_OK)
         status = train_loop_run(&loop, &opt, &err);

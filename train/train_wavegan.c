@@ -282,6 +282,11 @@ static bl_status make_synthesizer(state *s, const char *checkpoint, bl_error *er
 
 /* ---- callbacks of the loop ---- */
 
+static void plan(void *user, nn_plan *out)
+{
+    blocks_synthesizer_trainer_plan(((state *)user)->trainer, out);
+}
+
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     state *s = user;
@@ -460,7 +465,7 @@ int main(int argc, char **argv)
         .program = "train_wavegan", .kind = "wavegan", .checkpoint_path = checkpoint,
         .n_metrics = 6, .metric_names = { "stft", "adversarial", "feature", "critic", "penalty", "gradient norm" },
         .n_figures = 3, .figure_names = { "held-out distance", "nearest tone", "random tone" },
-        .user = &s, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
+        .user = &s, .plan = plan, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
     };
     bl_status status = err.code ? err.code : train_model_path(checkpoint, "wavegan", &opt, &err);
     if (status == BL_OK)

@@ -22,6 +22,11 @@ typedef struct state {
 
 /* ---- callbacks of the loop ---- */
 
+static void plan(void *user, nn_plan *out)
+{
+    blocks_wavegan_trainer_plan(((state *)user)->trainer, out);
+}
+
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     blocks_wavegan_losses l;
@@ -147,7 +152,7 @@ int train_unconditional(const train_options *opt)
         .n_metrics = 7,
         .metric_names = { "generator", "critic", "margin", "slope", "penalty", "generator norm", "critic norm" },
         .n_figures = 2, .figure_names = { "margin on training slices", "margin on held-out slices" },
-        .user = &s, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
+        .user = &s, .plan = plan, .step = step, .save = save, .load = load, .validate = validate, .preview = preview,
     };
     bl_status status = train_model_path(checkpoint, "wavegan_unconditional", opt, &err);
     if (status == BL_OK)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/message.h"
+#include "tests/plan_before.h"
 
 static const char tiny[] = "[features]\nsample_rate = 8000\nn_fft = 256\nhop_length = 128\nn_mels = 16\nlatent = 3\n"
                            "[encoder]\ninput.mel = 16, T\ncode = conv1d out_channels=3 kernel_size=1\n"
@@ -69,6 +70,7 @@ static void train(fixture *f, int steps, double losses[2])
 {
     bl_error err = { 0 };
     double norm;
+    expect_a_plan(blocks_classifier_trainer_plan, f->trainer);
     for (int i = 0; i < steps; i++)
         assert_int_equal(blocks_classifier_trainer_step(f->trainer, losses, &norm, &err), BL_OK);
 }

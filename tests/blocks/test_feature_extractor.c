@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/message.h"
+#include "tests/plan_before.h"
 
 /* A network small enough for a test; what is not said comes from the shipped config. */
 static const char tiny[] = "[features]\nsample_rate = 8000\nn_fft = 256\nhop_length = 128\nn_mels = 16\nlatent = 3\n"
@@ -90,6 +91,7 @@ static double train(fixture *f, int steps)
 {
     bl_error err = { 0 };
     double loss = 0, norm;
+    expect_a_plan(blocks_autoencoder_trainer_plan, f->trainer);
     for (int i = 0; i < steps; i++)
         assert_int_equal(blocks_autoencoder_trainer_step(f->trainer, &loss, &norm, &err), BL_OK);
     return loss;

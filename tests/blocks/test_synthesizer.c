@@ -10,6 +10,7 @@
 #include "blocks/synthesizer_train.h"
 #include "data/instruments.h"
 #include "tests/message.h"
+#include "tests/plan_before.h"
 
 #include <math.h>
 #include <omp.h>
@@ -133,6 +134,7 @@ static blocks_synthesizer_losses step(setup *u)
 {
     bl_error err = { 0 };
     blocks_synthesizer_losses l;
+    expect_a_plan(blocks_synthesizer_trainer_plan, u->t);
     if (blocks_synthesizer_trainer_step(u->t, &l, &err) != BL_OK)
         fail_msg("%s", err.msg);
     return l;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/message.h"
+#include "tests/plan_before.h"
 
 static const char tiny[] = "[bilstm]\ninput.bands = 12, T\ninput.condition = 2\nheard = concat from=bands,condition\n"
                            "fc1 = conv1d out_channels=24 kernel_size=1 bias=0\nfc1_n = batch_norm1d\nfc1_a = tanh\n"
@@ -79,6 +80,7 @@ static void train(fixture *f, int steps, double losses[2])
 {
     bl_error err = { 0 };
     double norm;
+    expect_a_plan(blocks_temporal_trainer_plan, f->trainer);
     for (int i = 0; i < steps; i++)
         assert_int_equal(blocks_temporal_trainer_step(f->trainer, losses, &norm, &err), BL_OK);
 }

@@ -9,6 +9,7 @@
 #include "blocks/config_defaults.h"
 #include "blocks/wavegan.h"
 #include "tests/message.h"
+#include "tests/plan_before.h"
 
 #include <math.h>
 #include <omp.h>
@@ -94,6 +95,7 @@ static blocks_wavegan_losses step(setup *s)
 {
     bl_error err = { 0 };
     blocks_wavegan_losses l;
+    expect_a_plan(blocks_wavegan_trainer_plan, s->t);
     if (blocks_wavegan_trainer_step(s->t, &l, &err) != BL_OK)
         fail_msg("%s", err.msg);
     return l;
