@@ -4,7 +4,8 @@
  *
  * in       taps [B, J, L], signal x [B, N], N a multiple of J
  * out      [B, N]; what would lie outside is left out. Tap `delay` is the one without delay.
- * cost     2 L flops per sample, vectorised; for the few hundred taps of filtered noise that is less than an FFT's share
+ * cost     2 (L + 63) flops per sample in registers; for the few hundred taps of filtered noise that is less than an FFT's share.
+ *          Scratch: the taps between zeros
  *
  * With the trilinear form  sum taps x d  over the same n, l, m = n + l - delay, the op is its derivative in d; its gradients, those
  * in taps and in x, are ops of the same kind, and the three are each other's gradients at any order.
@@ -13,6 +14,7 @@
 #include "nn/ops.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct attr { int delay; int64_t n_frames, n_taps; } attr; /* sizes: for the gradient in the taps */
 
@@ -58,23 +60,43 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* out[m0 .. m1) of one example: every sample n that reaches it, in order. */
-static void filter_stretch(const sizes *s, const real *taps, const real *x, int64_t m0, int64_t m1, real *out)
+/* Outputs in vectors that stay in registers while the samples that reach them go by. */
+enum { LANES = 16, VECTORS = 4, WIDTH = LANES * VECTORS, MOST = 8 * WIDTH };
+typedef real vec __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+/* Taps between WIDTH zeros on each side, so that every vector of them can be read: [B J, WIDTH + L + WIDTH]. */
+static int64_t scratch(const nn_node *y)
 {
-    for (int64_t m = m0; m < m1; m++)
-        out[m] = 0;
-    const int64_t n0 = larger(0, m0 + s->delay - s->L + 1), n1 = smaller(s->N, m1 + s->delay);
-    for (int64_t n = n0; n < n1; n++) {
-        const int64_t shift = n - s->delay; /* m = shift + l */
-        const int64_t l0 = larger(0, m0 - shift), l1 = smaller(s->L, m1 - shift);
-        const real *h = taps + n / s->hop * s->L, v = x[n];
-        real *y = out + shift;
-        for (int64_t l = l0; l < l1; l++)
-            y[l] += h[l] * v;
+    const nn_shape *h = &y->in[0]->shape;
+    return h->dim[0] * h->dim[1] * (h->dim[2] + 2 * WIDTH);
+}
+
+static void pad_taps(const nn_node *taps, real *padded)
+{
+    const int64_t rows = taps->shape.dim[0] * taps->shape.dim[1], L = taps->shape.dim[2];
+#pragma omp parallel for schedule(static) if (rows * L > NN_PARALLEL_MIN)
+    for (int64_t r = 0; r < rows; r++) {
+        real *row = padded + r * (L + 2 * WIDTH);
+        memset(row, 0, (size_t)(L + 2 * WIDTH) * sizeof *row);
+        if (L > 0)
+            memcpy(row + WIDTH, taps->x + r * L, (size_t)L * sizeof *row);
     }
 }
 
-enum { MOST = 512 };
+/* out[m .. m + WIDTH), of which count exist: every sample n that reaches it, in order. taps: padded, of one example. */
+static void filter_block(const sizes *s, const real *taps, const real *x, int64_t m, int64_t count, real *out)
+{
+    const int64_t n1 = smaller(s->N, m + WIDTH + s->delay);
+    vec sum[VECTORS] = { { 0 } };
+    for (int64_t n = larger(0, m + s->delay - s->L + 1); n < n1;) {
+        const int64_t j = n / s->hop, stop = smaller(n1, (j + 1) * s->hop);
+        const real *row = taps + j * (s->L + 2 * WIDTH) + WIDTH + m + s->delay;
+        for (; n < stop; n++)
+            for (int v = 0; v < VECTORS; v++)
+                sum[v] += x[n] * *(const vec *)(const void *)(row - n + v * LANES);
+    }
+    memcpy(out + m, sum, (size_t)count * sizeof *out);
+}
 
 static void forward(nn_tape *t, nn_node *y)
 {
@@ -82,10 +104,12 @@ static void forward(nn_tape *t, nn_node *y)
     const int64_t B = h->dim[0], N = y->shape.dim[1], stretches = (N + MOST - 1) / MOST;
     const sizes s = sizes_of(h->dim[1], h->dim[2], N, ((const attr *)y->attr)->delay);
     (void)t;
+    pad_taps(y->in[0], y->scratch);
 #pragma omp parallel for schedule(static) if (B * N * s.L > NN_PARALLEL_MIN)
     for (int64_t r = 0; r < B * stretches; r++) {
-        const int64_t b = r / stretches, m0 = r % stretches * MOST;
-        filter_stretch(&s, y->in[0]->x + b * s.J * s.L, y->in[1]->x + b * N, m0, smaller(N, m0 + MOST), y->x + b * N);
+        const int64_t b = r / stretches, m0 = r % stretches * MOST, m1 = smaller(N, m0 + MOST);
+        for (int64_t m = m0; m < m1; m += WIDTH)
+            filter_block(&s, y->scratch + b * s.J * (s.L + 2 * WIDTH), y->in[1]->x + b * N, m, smaller(WIDTH, m1 - m), y->x + b * N);
     }
 }
 
@@ -119,8 +143,9 @@ const nn_op nn_op_frame_filter = {
     .backward = backward,
     .unread = NN_READ_OUT,
     .product = 1,
+    .scratch = scratch,
     .parse = parse,
-    .examples = (const char *const[]){ "[2,3,5] [2,12]; 2", "[1,2,7] [1,4]; 0", "[1,3,2] [1,9]; 1", NULL },
+    .examples = (const char *const[]){ "[1,2,70] [1,150]; 3", "[2,3,5] [2,12]; 2", "[1,2,7] [1,4]; 0", "[1,3,2] [1,9]; 1", NULL },
 };
 
 static nn_node *filter(nn_tape *t, nn_node *taps, nn_node *x, attr a)
@@ -145,6 +170,27 @@ static bl_status taps_grad_shape(nn_node *y, bl_error *err)
     return check(&y->shape, x, a->delay, err);
 }
 
+/* g[l0 .. l1) from the samples of the frame that starts at n0. */
+static void taps_block(const sizes *s, const real *x, const real *d, int64_t n0, int64_t l0, int64_t l1, real *g)
+{
+    const int64_t n1 = n0 + s->hop, first = n0 + l0 - s->delay, last = n1 - 1 + l1 - 1 - s->delay;
+    if (l1 - l0 == WIDTH && first >= 0 && last < s->N) {
+        vec sum[VECTORS] = { { 0 } };
+        for (int64_t n = n0; n < n1; n++)
+            for (int v = 0; v < VECTORS; v++)
+                sum[v] += x[n] * *(const vec *)(const void *)(d + n + l0 - s->delay + v * LANES);
+        memcpy(g + l0, sum, sizeof sum);
+        return;
+    }
+    for (int64_t l = l0; l < l1; l++) /* at the ends of the signal, and the taps behind the last full vectors */
+        g[l] = 0;
+    for (int64_t n = n0; n < n1; n++) {
+        const int64_t shift = n - s->delay;
+        for (int64_t l = larger(l0, -shift); l < smaller(l1, s->N - shift); l++)
+            g[l] += x[n] * d[shift + l];
+    }
+}
+
 static void taps_grad_forward(nn_tape *t, nn_node *y)
 {
     const int64_t B = y->shape.dim[0], N = y->in[0]->shape.dim[1];
@@ -154,15 +200,8 @@ static void taps_grad_forward(nn_tape *t, nn_node *y)
     for (int64_t r = 0; r < B * s.J; r++) {
         const int64_t b = r / s.J, j = r % s.J;
         const real *x = y->in[0]->x + b * N, *d = y->in[1]->x + b * N;
-        real *g = y->x + r * s.L;
-        for (int64_t l = 0; l < s.L; l++)
-            g[l] = 0;
-        for (int64_t n = j * s.hop; n < (j + 1) * s.hop; n++) {
-            const int64_t shift = n - s.delay, l0 = larger(0, -shift), l1 = smaller(s.L, N - shift);
-            const real v = x[n], *from = d + shift;
-            for (int64_t l = l0; l < l1; l++)
-                g[l] += v * from[l];
-        }
+        for (int64_t l = 0; l < s.L; l += WIDTH)
+            taps_block(&s, x, d, j * s.hop, l, smaller(s.L, l + WIDTH), y->x + r * s.L);
     }
 }
 
@@ -197,7 +236,6 @@ static nn_node *taps_grad(nn_tape *t, nn_node *x, nn_node *d, attr a)
 
 static void signal_grad_forward(nn_tape *t, nn_node *y)
 {
-    enum { LANES = 16 };
     const nn_shape *h = &y->in[0]->shape;
     const int64_t B = h->dim[0], N = y->shape.dim[1];
     const sizes s = sizes_of(h->dim[1], h->dim[2], N, ((const attr *)y->attr)->delay);
