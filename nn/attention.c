@@ -152,9 +152,11 @@ static void scores(const nn_attention_size *s, const block *k, int64_t k0, int64
 
 static void drop(const nn_attention_size *s, const uint32_t *keys, int64_t n_lanes, int64_t j, const real *x, real *out)
 {
+    const uint32_t below = s->drop_below; /* in registers: out might be s itself, for all that the compiler knows */
+    const real scale = s->keep_scale;
 #pragma omp simd
     for (int64_t l = 0; l < n_lanes; l++)
-        out[l] = x[l] * nn_attention_keep(s, keys[l], j);
+        out[l] = x[l] * (nn_chance(keys[l], j) >= below ? scale : 0);
 }
 
 static void row_keys(const nn_attention_size *s, const block *k, uint32_t *keys)

@@ -117,15 +117,6 @@ static inline float nn_fast_exp(float x)
     return x > high ? INFINITY : x < low ? 0.0f : x == x ? y : x;
 }
 
-/* For x <= 88, as a softmax has it, two thirds of the work: nothing overflows, and one factor is enough. */
-static inline float nn_fast_exp_low(float x)
-{
-    const float low = -87.33654f;
-    int32_t n;
-    const float p = nn_exp_tail(x < low ? low : x, &n) + 1.0f, y = p * nn_power_of_two(n);
-    return x < low ? 0.0f : y;
-}
-
 /* exp of x <= 0; below -87.3 it stays at 1e-38. A third of the time of nn_fast_exp and what follows on it. */
 static inline float nn_fast_exp_negative(float x)
 {
@@ -133,6 +124,12 @@ static inline float nn_fast_exp_negative(float x)
     int32_t n;
     const float p = nn_exp_tail(c, &n) + 1.0f;
     return p * nn_power_of_two(n);
+}
+
+/* The same, for x <= 88, and 0 below -87.3: what a softmax with masks needs. */
+static inline float nn_fast_exp_low(float x)
+{
+    return x < -87.33654f ? 0.0f : nn_fast_exp_negative(x);
 }
 
 static inline float nn_fast_expm1(float x)
