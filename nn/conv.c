@@ -693,10 +693,16 @@ static void start(job *j, const nn_conv_size *s)
 
 void nn_conv_product(const nn_conv_size *s, const real *x, const real *weight, const real *bias, real *y)
 {
-    start(&(job){ .x = x, .weight = weight, .bias = bias, .y = y }, s);
+    if (nn_conv_is_depthwise(s))
+        nn_conv_depthwise(s, x, weight, bias, y);
+    else
+        start(&(job){ .x = x, .weight = weight, .bias = bias, .y = y }, s);
 }
 
 void nn_conv_adjoint(const nn_conv_size *s, const real *y, const real *weight, const real *bias, real *x)
 {
-    start(&(job){ .transposed = 1, .x = y, .weight = weight, .bias = bias, .y = x }, s);
+    if (nn_conv_is_depthwise(s))
+        nn_conv_depthwise_adjoint(s, y, weight, bias, x);
+    else
+        start(&(job){ .transposed = 1, .x = y, .weight = weight, .bias = bias, .y = x }, s);
 }

@@ -36,6 +36,12 @@ void nn_conv_adjoint(const nn_conv_size *s, const real *y, const real *weight, c
 void    nn_conv_weight(const nn_conv_size *s, const real *x, const real *y, real *scratch, real *weight);
 int64_t nn_conv_weight_scratch(const nn_conv_size *s);
 
+/* Where every channel is its own group with at most 64 taps (nn/conv_depthwise.c). */
+int  nn_conv_is_depthwise(const nn_conv_size *s);
+void nn_conv_depthwise(const nn_conv_size *s, const real *x, const real *weight, const real *bias, real *y);
+void nn_conv_depthwise_adjoint(const nn_conv_size *s, const real *y, const real *weight, const real *bias, real *x);
+void nn_conv_depthwise_weight(const nn_conv_size *s, const real *x, const real *y, real *weight);
+
 /* Where every channel is its own group with one tap of stride 1 (nn/conv_scale.c), product and adjoint are the same. */
 int  nn_conv_is_scale(const nn_conv_size *s);
 void nn_conv_scale(const nn_conv_size *s, const real *x, const real *weight, const real *bias, real *y);

@@ -309,7 +309,7 @@ static void plan(job *j)
 int64_t nn_conv_weight_scratch(const nn_conv_size *s)
 {
     job j = { .s = s };
-    if (s->batch * s->h.out * s->w.out * s->in_channels * s->out_channels == 0)
+    if (nn_conv_is_depthwise(s) || s->batch * s->h.out * s->w.out * s->in_channels * s->out_channels == 0)
         return 0;
     plan(&j);
     return j.n_parts > 1 ? j.n_parts * s->groups * s->out_channels * s->in_channels * s->h.kernel * s->w.kernel : 0;
@@ -344,6 +344,10 @@ void nn_conv_weight(const nn_conv_size *s, const real *x, const real *dy, real *
     const int64_t n = s->groups * s->out_channels * s->in_channels * s->h.kernel * s->w.kernel;
     if (s->batch * s->h.out * s->w.out * s->in_channels * s->out_channels == 0) {
         memset(weight, 0, (size_t)n * sizeof(real));
+        return;
+    }
+    if (nn_conv_is_depthwise(s)) {
+        nn_conv_depthwise_weight(s, x, dy, weight);
         return;
     }
     j.kernel = nn_kernel_get();

@@ -43,6 +43,7 @@ const nn_op nn_op_conv1d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,11] [4,3,3] [4]; 1 1 1 1 1 0",

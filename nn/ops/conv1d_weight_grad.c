@@ -47,6 +47,7 @@ const nn_op nn_op_conv1d_weight_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_OUT,
     .scratch = scratch,
     .parse = nn_conv1d_parse,

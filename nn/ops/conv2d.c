@@ -44,6 +44,7 @@ const nn_op nn_op_conv2d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
     .parse = nn_conv2d_parse,
     .examples = (const char *const[]){ "[2,3,5,6] [4,3,3,3] [4]; 1 1 1 1 1 1 1 1 1 0 0",

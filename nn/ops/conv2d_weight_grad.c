@@ -48,6 +48,7 @@ const nn_op nn_op_conv2d_weight_grad = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_OUT,
     .scratch = scratch,
     .parse = nn_conv2d_parse,

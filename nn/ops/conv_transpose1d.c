@@ -41,6 +41,7 @@ const nn_op nn_op_conv_transpose1d = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .product = 1,
     .unread = NN_READ_IN(2) | NN_READ_OUT,
     .parse = nn_conv1d_parse,
     .examples = (const char *const[]){ "[2,3,5] [3,4,6] [4]; 2 1 1 2 2 0",
