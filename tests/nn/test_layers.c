@@ -2,10 +2,140 @@
  * tests/golden/layers.txt), and in BUILD=f64 their gradients of first and second order in inputs and parameters. */
 #include "golden.h"
 
+#include <omp.h>
+
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
     golden_run_file("tests/golden/layers.txt", "layer", 121, golden_run_network);
+}
+
+/* ---- what is not finite ---- */
+
+static void infinities_and_nan_come_out_as_in_pytorch(void **state)
+{
+    bl_error err = { BL_OK, "" };
+    nn_tape *t = nn_tape_new(&err);
+    const float inf = INFINITY, nan = NAN;
+    const float large[4] = { 1000, 1001, -1000, 1000 }, none[2] = { -inf, -inf }, mixed[4] = { 1, nan, 3, 2 };
+    const nn_shape four = { 4, { 1, 1, 1, 4 } }, row = { 2, { 1, 4 } };
+    (void)state;
+    nn_node *p = nn_softmax(t, nn_input(t, row, large)), *q = nn_log_softmax(t, nn_input(t, row, large));
+    assert_true(fabs((double)p->x[1] - 0.5761169) < 1e-6 && p->x[2] == 0 && fabs((double)q->x[2] + 2001.551445) < 1e-3);
+    p = nn_softmax(t, nn_input(t, (nn_shape){ 2, { 1, 2 } }, none));
+    assert_true(isnan(p->x[0]) && isnan(p->x[1]));
+    nn_node *x = nn_input(t, four, mixed);
+    nn_node *y = nn_max_pool(t, x, (nn_pool_opt){ { 1, 2 }, { 1, 2 }, { 0, 0 }, { 1, 1 }, 0, 0, { 0, 0 } });
+    assert_true(isnan(y->x[0]) && y->x[1] == 3);
+    nn_node *top = nn_max_dims(t, x, 8u), *two = nn_full(t, four, 2);
+    assert_true(isnan(top->x[0]) && nn_argmax(t, x, 3)->x[0] == 1);
+    y = nn_maximum(t, x, two);
+    assert_true(y->x[0] == 2 && isnan(y->x[1]) && y->x[2] == 3 && isnan(nn_minimum(t, two, x)->x[1]));
+    y = nn_leaky_relu(t, x, 0);
+    assert_true(isnan(y->x[1]) && isnan(nn_softplus(t, x)->x[1]) && isnan(nn_gelu(t, x)->x[1]) && isnan(nn_clamp(t, x, 0, 1)->x[1]));
+    y = nn_where(t, nn_greater(t, two, x), x, two); /* what is not taken leaves no trace */
+    assert_true(y->x[0] == 1 && y->x[1] == 2 && y->x[2] == 2);
+    assert_int_equal(t->err.code, BL_OK);
+    nn_tape_free(t);
+}
+
+static void the_norm_of_nothing_has_no_gradient(void **state)
+{
+    bl_error err = { BL_OK, "" };
+    nn_tape *t = nn_tape_new(&err);
+    const real zeros[6] = { 0, 0, 0, 3, 4, 0 };
+    (void)state;
+    nn_node *x = nn_leaf(t, nn_shape_of(2, 2, 3), zeros), *y = nn_norm_dims(t, x, 2u), *dx;
+    nn_grad(t, y, NULL, 1, &x, &dx, 0);
+    assert_int_equal(t->err.code, BL_OK);
+    assert_true(y->x[0] == 0 && fabs((double)y->x[1] - 5) < 1e-6);
+    for (int i = 0; i < 3; i++)
+        assert_true(dx->x[i] == 0);
+    assert_true(fabs((double)dx->x[4] - 0.8) < 1e-6);
+    nn_tape_free(t);
+}
+
+static void a_third_derivative_of_a_fused_activation_is_an_error(void **state)
+{
+    bl_error err = { BL_OK, "" };
+    nn_tape *t = nn_tape_new(&err);
+    const real one = 1;
+    (void)state;
+    nn_node *x = nn_leaf(t, nn_shape_of(1, 1), &one), *y = nn_silu(t, x), *g = y;
+    for (int order = 1; order <= 2; order++)
+        nn_grad(t, g, NULL, 1, &x, &g, 1);
+    assert_int_equal(t->err.code, BL_OK);
+    nn_grad(t, g, NULL, 1, &x, &g, 1);
+    assert_int_equal(t->err.code, BL_EARG);
+    assert_string_equal(t->err.msg, "silu_grad_grad: there is no derivative of third order");
+    nn_tape_free(t);
+}
+
+/* ---- the same bits at any number of threads ---- */
+
+static void layers_do_not_depend_on_the_thread_count(void **state)
+{
+    static const char *const large[][2] = {
+        { "batch_norm1d", "7, 5000" }, { "batch_norm1d", "300" }, { "batch_norm2d", "3, 50, 60" }, { "layer_norm", "40, 700" },
+        { "layer_norm normalized_dims=1", "90, 170" }, { "group_norm num_groups=3", "6, 3000" }, { "instance_norm1d affine=yes", "9, 3000" },
+        { "max_pool1d kernel_size=3", "7, 5000" }, { "avg_pool2d kernel_size=3 stride=2 padding=1", "7, 50, 60" },
+        { "upsample scale_factor=3 mode=bilinear", "7, 30, 40" }, { "snake", "7, 5000" }, { "glu dim=1", "8, 5000" },
+        { "pad before=9 after=9 mode=reflect dim=height", "7, 50, 60" }, { "conv1d out_channels=20 kernel_size=5 spectral_norm=yes", "16, 900" },
+    };
+    const int n_threads = omp_get_max_threads();
+    (void)state;
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        char text[300];
+        bl_error err = { BL_OK, "" };
+        real *first = NULL;
+        size_t size = 0;
+        snprintf(text, sizeof text, "[n]\ninput.x = %s\na = %s\n", large[i][1], large[i][0]);
+        bl_config *config = bl_config_parse(text, "test.ini", &err);
+        nn_params *params = nn_params_new(&err);
+        nn_network *net = nn_network_build(config, "n", params, &err);
+        if (!net || nn_params_finish(params, &err) != BL_OK)
+            fail_msg("%s: %s", large[i][0], err.msg);
+        for (int threads = 1; threads <= 3; threads++) {
+            omp_set_num_threads(threads);
+            nn_tape *t = nn_tape_new(&err);
+            t->training = 1;
+            bl_rng_seed(&t->rng, 5);
+            nn_params_init(params, 1);
+            nn_params_zero_grad(params);
+            nn_shape s = nn_network_input_shape(net, 0);
+            memmove(s.dim + 1, s.dim, (size_t)s.rank * sizeof s.dim[0]);
+            s.rank++;
+            s.dim[0] = 3;
+            nn_node *x = nn_keep(nn_randn(t, s));
+            real *dx = calloc((size_t)nn_count(&s), sizeof *dx);
+            x->needs_grad = 1;
+            x->grad_sink = dx;
+            nn_node *y = nn_network_run(net, t, &x, NULL);
+            nn_backward(t, nn_sum(t, nn_mul(t, y, nn_randn(t, y->shape))));
+            if (t->err.code)
+                fail_msg("%s: %s", large[i][0], t->err.msg);
+            const size_t n_x = (size_t)nn_count(&s), n_p = (size_t)params->n_elements;
+            real *all = malloc((n_x + 2 * n_p) * sizeof *all);
+            memcpy(all, dx, n_x * sizeof *all);
+            memcpy(all + n_x, params->value, n_p * sizeof *all);
+            memcpy(all + n_x + n_p, params->grad, n_p * sizeof *all);
+            if (!first) {
+                first = all;
+                size = (n_x + 2 * n_p) * sizeof *all;
+            } else {
+                if (memcmp(first, all, size))
+                    fail_msg("%s: other bits with %d threads", large[i][0], threads);
+                free(all);
+            }
+            free(dx);
+            nn_tape_free(t);
+        }
+        free(first);
+        nn_network_free(net);
+        nn_params_free(params);
+        bl_config_free(config);
+    }
+    omp_set_num_threads(n_threads);
 }
 
 #ifdef BL_F64
@@ -169,6 +299,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_agree_with_pytorch_forward_and_backward),
+        cmocka_unit_test(infinities_and_nan_come_out_as_in_pytorch),
+        cmocka_unit_test(the_norm_of_nothing_has_no_gradient),
+        cmocka_unit_test(a_third_derivative_of_a_fused_activation_is_an_error),
+        cmocka_unit_test(layers_do_not_depend_on_the_thread_count),
 #ifdef BL_F64
         cmocka_unit_test(every_layer_passes_gradient_checks_to_second_order),
 #endif
