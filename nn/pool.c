@@ -31,11 +31,27 @@ nn_pool_window nn_pool_window_of(const nn_pool_opt *p, int axis, int64_t n, int6
     return w;
 }
 
+int nn_pool_by_rows(const nn_pool_opt *p, int64_t n_outputs)
+{
+    return p->output[1] <= 0 && n_outputs >= 8 && p->kernel[1] <= 32;
+}
+
+int64_t nn_pool_tap(const nn_pool_opt *p, int64_t n, int k, int64_t j0, int64_t end, int64_t *first, int64_t *last)
+{
+    const int64_t stride = p->stride[1], offset = k * (int64_t)p->dilation[1] - p->padding[1];
+    const int64_t low = offset < 0 ? (-offset + stride - 1) / stride : 0, high = offset < n ? (n - 1 - offset) / stride + 1 : 0;
+    *first = low > j0 ? low : j0;
+    *last = high < end ? high : end;
+    return offset;
+}
+
 bl_status nn_pool_shape(const char *op, const nn_pool_opt *p, const nn_shape *x, nn_shape *y, bl_error *err)
 {
     char text[96];
     if (x->rank != 4)
         return bl_fail(err, BL_ESHAPE, "%s: expected x [B, C, H, W], got %s", op, nn_shape_str(x, text));
+    if (x->dim[2] > 0 && x->dim[3] > INT32_MAX / x->dim[2])
+        return bl_fail(err, BL_ESHAPE, "%s: the planes of x %s have more than 2^31 values", op, nn_shape_str(x, text));
     *y = *x;
     for (int axis = 0; axis < 2; axis++) {
         if (p->output[axis] <= 0 && (p->kernel[axis] < 1 || p->stride[axis] < 1 || p->dilation[axis] < 1 || p->padding[axis] < 0 ||

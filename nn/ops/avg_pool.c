@@ -42,32 +42,71 @@ static bl_status grad_shape(nn_node *y, bl_error *err)
     return BL_OK;
 }
 
+/* One tap of a row of windows: sums += x, or x += shares. */
+static inline __attribute__((always_inline)) void add_tap(real *x, int64_t offset, int64_t stride, int64_t first, int64_t last,
+                                                          int64_t j0, double *restrict sum, const real *restrict share)
+{
+    if (share)
+        for (int64_t j = first; j < last; j++)
+            x[offset + j * stride] += share[j - j0];
+    else
+#pragma omp simd
+        for (int64_t j = first; j < last; j++)
+            sum[j - j0] += (double)x[offset + j * stride];
+}
+
+static void row_of_windows(const nn_pool_opt *p, real *x, int64_t width, const nn_pool_window *h, int64_t j0, int64_t end, double *sum,
+                           const real *share)
+{
+    for (int64_t i = h->first; i < h->end; i++)
+        for (int k = 0; k < p->kernel[1]; k++) {
+            int64_t first, last;
+            const int64_t offset = i * width + nn_pool_tap(p, width, k, j0, end, &first, &last);
+            if (p->stride[1] == 1)
+                add_tap(x, offset, 1, first, last, j0, sum, share);
+            else if (p->stride[1] == 2)
+                add_tap(x, offset, 2, first, last, j0, sum, share);
+            else
+                add_tap(x, offset, p->stride[1], first, last, j0, sum, share);
+        }
+}
+
 /* Both directions: means of x into y, or y over the windows into x. */
 static void run(const attr *a, const nn_shape *ys, real *x, real *y, int spread)
 {
+    const nn_pool_opt *p = &a->pool;
     const int64_t planes = ys->dim[0] * ys->dim[1], H = a->height, W = a->width, oh = ys->dim[2], ow = ys->dim[3];
+    const int by_rows = nn_pool_by_rows(p, ow);
 #pragma omp parallel for schedule(static) if (planes > 1 && planes * H * W > NN_PARALLEL_MIN)
     for (int64_t plane = 0; plane < planes; plane++) {
         real *px = x + plane * H * W;
         if (spread)
             memset(px, 0, (size_t)(H * W) * sizeof *px);
         for (int64_t i = 0; i < oh; i++) {
-            const nn_pool_window h = nn_pool_window_of(&a->pool, 0, H, i);
-            for (int64_t j = 0; j < ow; j++) {
-                const nn_pool_window w = nn_pool_window_of(&a->pool, 1, W, j);
-                const int64_t inside = (h.end - h.first) * (w.end - w.first);
-                const double n = (double)(a->pool.count_include_pad ? h.covers * w.covers : inside);
-                real *out = &y[(plane * oh + i) * ow + j];
-                const real share = spread ? (real)((double)*out / n) : 0;
-                double sum = 0;
-                for (int64_t r = h.first; r < h.end; r++)
-                    for (int64_t c = w.first; c < w.end; c++)
-                        if (spread)
-                            px[r * W + c] += share;
-                        else
-                            sum += (double)px[r * W + c];
-                if (!spread)
-                    *out = (real)(sum / n);
+            const nn_pool_window h = nn_pool_window_of(p, 0, H, i);
+            for (int64_t j0 = 0; j0 < ow; j0 += NN_POOL_TILE) {
+                const int64_t n = ow - j0 < NN_POOL_TILE ? ow - j0 : NN_POOL_TILE;
+                real *out = y + (plane * oh + i) * ow + j0, share[NN_POOL_TILE];
+                double sum[NN_POOL_TILE] = { 0 };
+                if (by_rows && !spread)
+                    row_of_windows(p, px, W, &h, j0, j0 + n, sum, NULL);
+                for (int64_t j = 0; j < n; j++) {
+                    const nn_pool_window w = nn_pool_window_of(p, 1, W, j0 + j);
+                    const double size = p->count_include_pad ? (double)(h.covers * w.covers)
+                                                             : (double)((h.end - h.first) * (w.end - w.first));
+                    if (spread)
+                        share[j] = (real)((double)out[j] / size);
+                    for (int64_t r = h.first; r < h.end && !by_rows; r++)
+                        for (int64_t c = w.first; c < w.end; c++)
+                            if (spread)
+                                px[r * W + c] += share[j];
+                            else
+                                sum[j] += (double)px[r * W + c];
+                    if (!spread)
+                        out[j] = (real)(sum[j] / size);
+                }
+                if (by_rows && spread)
+                    row_of_windows(p, px, W, &h, j0, j0 + n, NULL, share);
             }
         }
     }
@@ -112,12 +151,13 @@ static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 static int parse(const char *text, void *out)
 {
     attr *a = out;
-    a->height = 4;
-    a->width = 5;
-    return nn_pool_parse(text, &a->pool);
+    const int wide = text[0] == 'w';
+    a->height = wide ? 2 : 4;
+    a->width = wide ? 19 : 5;
+    return nn_pool_parse(text + wide, &a->pool);
 }
 
-/* The examples have x of 4 x 5. */
+/* The examples have x of 4 x 5, or with a w in front 2 x 19. */
 const nn_op nn_op_avg_pool = {
     .name = "avg_pool",
     .summary = "the mean of each window",
@@ -129,7 +169,8 @@ const nn_op nn_op_avg_pool = {
     .backward = backward,
     .unread = NN_READ_ANY,
     .parse = parse,
-    .examples = (const char *const[]){ "[2,2,4,5]; 2 3 2 1 0 1 1 1 0 1", "[1,2,4,5]; 3 4 1 3 1 2 1 1 1 0", "[1,2,4,5]; adaptive 2 3", NULL },
+    .examples = (const char *const[]){ "[2,2,4,5]; 2 3 2 1 0 1 1 1 0 1", "[1,2,4,5]; 3 4 1 3 1 2 1 1 1 0", "[1,2,4,5]; adaptive 2 3",
+                                       "[1,1,2,19]; w2 3 1 2 1 1 1 1 0 0", NULL },
 };
 
 nn_node *nn_avg_pool(nn_tape *t, nn_node *x, nn_pool_opt opt)

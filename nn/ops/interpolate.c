@@ -32,7 +32,7 @@ static bl_status shape(nn_node *y, bl_error *err)
     const attr *a = y->attr;
     const nn_shape *x = &y->in[0]->shape;
     char text[96];
-    if (a->dim < 0 || a->dim >= x->rank || a->factor < 1 || x->dim[a->dim] < 1 || (a->is_adjoint && x->dim[a->dim] % a->factor))
+    if (a->dim < 0 || a->dim >= x->rank || x->dim[a->dim] > INT32_MAX || a->factor < 1 || x->dim[a->dim] < 1 || (a->is_adjoint && x->dim[a->dim] % a->factor))
         return bl_fail(err, BL_ESHAPE, "interpolate: dimension %d and factor %d do not fit %s", a->dim, a->factor,
                        nn_shape_str(x, text));
     y->shape = *x;
@@ -40,29 +40,52 @@ static bl_status shape(nn_node *y, bl_error *err)
     return BL_OK;
 }
 
+/* Neighbour and weight of every output, worked out once for all rows. */
+static int64_t few(const nn_node *y)
+{
+    const attr *a = y->attr;
+    return (a->is_adjoint ? &y->shape : &y->in[0]->shape)->dim[a->dim];
+}
+
+static int64_t scratch(const nn_node *y)
+{
+    const int64_t many = few(y) * ((const attr *)y->attr)->factor;
+    return many + many * (int64_t)(sizeof(int32_t)) / (int64_t)sizeof(real) + 1;
+}
+
 static void forward(nn_tape *tape, nn_node *y)
 {
     const attr *a = y->attr;
-    const nn_window few = nn_window_of(a->is_adjoint ? &y->shape : &y->in[0]->shape, a->dim);
-    const int64_t n = few.n, inner = few.inner, many = n * a->factor, upper = n > 1 ? inner : 0;
+    const nn_window w = nn_window_of(a->is_adjoint ? &y->shape : &y->in[0]->shape, a->dim);
+    const int64_t n = w.n, inner = w.inner, many = n * a->factor, upper = n > 1 ? inner : 0;
+    real *weight = y->scratch;
+    int32_t *lower = (int32_t *)(void *)(weight + many);
     (void)tape;
-#pragma omp parallel for schedule(static) if (few.outer * many * inner > NN_PARALLEL_MIN && few.outer > 1)
-    for (int64_t o = 0; o < few.outer; o++) {
-        const real *x = y->in[0]->x + o * (a->is_adjoint ? many : n) * inner;
-        real *out = y->x + o * (a->is_adjoint ? n : many) * inner;
+    for (int64_t i = 0; i < many; i++)
+        lower[i] = (int32_t)position(a, n, i, &weight[i]);
+#pragma omp parallel for schedule(static) if (w.outer * many * inner > NN_PARALLEL_MIN && w.outer > 1)
+    for (int64_t o = 0; o < w.outer; o++) {
+        const real *restrict x = y->in[0]->x + o * (a->is_adjoint ? many : n) * inner;
+        real *restrict out = y->x + o * (a->is_adjoint ? n : many) * inner;
         if (a->is_adjoint)
             memset(out, 0, (size_t)(n * inner) * sizeof *out);
+        if (inner == 1 && !a->is_adjoint) {
+            for (int64_t i = 0; i < many; i++)
+                out[i] = (1 - weight[i]) * x[lower[i]] + weight[i] * x[lower[i] + upper];
+            continue;
+        }
         for (int64_t i = 0; i < many; i++) {
-            real w;
-            const int64_t j = position(a, n, i, &w) * inner;
+            const real up = weight[i], down = 1 - up;
+            const int64_t j = lower[i] * inner;
             if (a->is_adjoint)
                 for (int64_t k = 0; k < inner; k++) {
-                    out[j + k] += (1 - w) * x[i * inner + k];
-                    out[j + upper + k] += w * x[i * inner + k];
+                    const real v = x[i * inner + k];
+                    out[j + k] += down * v;
+                    out[j + upper + k] += up * v;
                 }
             else
                 for (int64_t k = 0; k < inner; k++)
-                    out[i * inner + k] = (1 - w) * x[j + k] + w * x[j + upper + k];
+                    out[i * inner + k] = down * x[j + k] + up * x[j + upper + k];
         }
     }
 }
@@ -92,6 +115,7 @@ const nn_op nn_op_interpolate = {
     .forward = forward,
     .backward = backward,
     .unread = NN_READ_ANY,
+    .scratch = scratch,
     .parse = parse,
     .examples = (const char *const[]){ "[2,4,3]; 1 2 1 0", "[2,3]; 1 3 0 0", "[2,6,3]; 1 2 1 1", "[2,6]; 1 3 0 1", "[1,2]; 0 2 1 0", NULL },
 };

@@ -38,9 +38,52 @@ static inline int64_t place(const real *x, int64_t width, const nn_pool_window *
     return best;
 }
 
+/* Running maxima of outputs first .. last-1, and where they stand (with_place). */
+static inline __attribute__((always_inline)) void add_tap(const real *x, int64_t offset, int64_t stride, int64_t first, int64_t last,
+                                                          int64_t j0, real *restrict top, int32_t *restrict at, const int with_place)
+{
+#pragma omp simd
+    for (int64_t j = first; j < last; j++) {
+        const real v = x[offset + j * stride];
+        const int better = v > top[j - j0] || v != v;
+        top[j - j0] = better ? v : top[j - j0];
+        if (with_place)
+            at[j - j0] = better ? (int32_t)(offset + j * stride) : at[j - j0];
+    }
+}
+
+/* Maxima of outputs j0 .. end-1 of a row of regular windows. at: places in the plane, -1 for none; NULL when nobody asks. */
+static void row_of_windows(const nn_pool_opt *p, const real *x, int64_t width, const nn_pool_window *h, int64_t j0, int64_t end,
+                           real *top, int32_t *at)
+{
+    const int64_t stride = p->stride[1];
+    for (int64_t j = 0; j < end - j0; j++)
+        top[j] = -(real)INFINITY;
+    for (int64_t j = 0; at && j < end - j0; j++)
+        at[j] = -1;
+    for (int64_t i = h->first; i < h->end; i += h->step)
+        for (int k = 0; k < p->kernel[1]; k++) {
+            int64_t first, last;
+            const int64_t offset = i * width + nn_pool_tap(p, width, k, j0, end, &first, &last);
+            if (at && stride == 1)
+                add_tap(x, offset, 1, first, last, j0, top, at, 1);
+            else if (at && stride == 2)
+                add_tap(x, offset, 2, first, last, j0, top, at, 1);
+            else if (at)
+                add_tap(x, offset, stride, first, last, j0, top, at, 1);
+            else if (stride == 1)
+                add_tap(x, offset, 1, first, last, j0, top, NULL, 0);
+            else if (stride == 2)
+                add_tap(x, offset, 2, first, last, j0, top, NULL, 0);
+            else
+                add_tap(x, offset, stride, first, last, j0, top, NULL, 0);
+        }
+}
+
 static void run(const nn_pool_opt *p, const nn_shape *xs, const nn_shape *ys, const real *x, const real *from, real *to, action what)
 {
     const int64_t planes = xs->dim[0] * xs->dim[1], H = xs->dim[2], W = xs->dim[3], oh = ys->dim[2], ow = ys->dim[3];
+    const int by_rows = nn_pool_by_rows(p, ow);
 #pragma omp parallel for schedule(static) if (planes > 1 && planes * H * W > NN_PARALLEL_MIN)
     for (int64_t plane = 0; plane < planes; plane++) {
         const real *px = x + plane * H * W;
@@ -48,15 +91,27 @@ static void run(const nn_pool_opt *p, const nn_shape *xs, const nn_shape *ys, co
             memset(to + plane * H * W, 0, (size_t)(H * W) * sizeof *to);
         for (int64_t i = 0; i < oh; i++) {
             const nn_pool_window h = nn_pool_window_of(p, 0, H, i);
-            for (int64_t j = 0; j < ow; j++) {
-                const nn_pool_window w = nn_pool_window_of(p, 1, W, j);
-                const int64_t at = place(px, W, &h, &w), out = (plane * oh + i) * ow + j;
-                if (what == TAKE)
-                    to[out] = at < 0 ? -(real)INFINITY : px[at];
-                else if (what == PICK)
-                    to[out] = at < 0 ? 0 : from[plane * H * W + at];
-                else if (at >= 0)
-                    to[plane * H * W + at] += from[out];
+            for (int64_t j0 = 0; j0 < ow; j0 += NN_POOL_TILE) {
+                const int64_t n = ow - j0 < NN_POOL_TILE ? ow - j0 : NN_POOL_TILE, out = (plane * oh + i) * ow + j0;
+                real top[NN_POOL_TILE];
+                int32_t at[NN_POOL_TILE];
+                if (by_rows && what == TAKE) {
+                    row_of_windows(p, px, W, &h, j0, j0 + n, to + out, NULL);
+                    continue;
+                }
+                if (by_rows)
+                    row_of_windows(p, px, W, &h, j0, j0 + n, top, at);
+                for (int64_t j = 0; j < n && !by_rows; j++) {
+                    const nn_pool_window w = nn_pool_window_of(p, 1, W, j0 + j);
+                    at[j] = (int32_t)place(px, W, &h, &w);
+                }
+                for (int64_t j = 0; j < n; j++)
+                    if (what == SCATTER && at[j] >= 0)
+                        to[plane * H * W + at[j]] += from[out + j];
+                    else if (what == TAKE)
+                        to[out + j] = at[j] < 0 ? -(real)INFINITY : px[at[j]];
+                    else if (what == PICK)
+                        to[out + j] = at[j] < 0 ? 0 : from[plane * H * W + at[j]];
             }
         }
     }
@@ -167,7 +222,8 @@ const nn_op nn_op_max_pool = {
     .backward = backward,
     .unread = NN_READ_OUT,
     .parse = parse,
-    .examples = (const char *const[]){ "[2,2,4,5]; 2 3 2 1 0 1 1 1 0 0", "[1,2,1,9]; 1 4 1 3 0 2 1 2 1 0", "[1,2,5,4]; adaptive 2 3", NULL },
+    .examples = (const char *const[]){ "[2,2,4,5]; 2 3 2 1 0 1 1 1 0 0", "[1,2,1,9]; 1 4 1 3 0 2 1 2 1 0", "[1,2,5,4]; adaptive 2 3",
+                                       "[1,1,2,19]; 2 3 1 2 1 1 1 1 0 0", "[1,1,1,25]; 1 3 1 3 0 1 1 1 0 0", NULL },
 };
 
 nn_node *nn_max_pool(nn_tape *t, nn_node *x, nn_pool_opt opt)
