@@ -146,10 +146,11 @@ static inline float nn_fast_expm1(float x)
 /* log of a positive, finite, normal number. */
 static inline float nn_log_normal(float x)
 {
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     /* Taking off the bits of sqrt(1/2) carries into the exponent exactly where the mantissa is above sqrt(2). */
-    const int32_t n = (bits - 0x3f3504f3) >> 23, mantissa = bits - (int32_t)((uint32_t)n << 23);
+    const int32_t n = (int32_t)(bits - 0x3f3504f3u) >> 23;
+    const uint32_t mantissa = bits - ((uint32_t)n << 23);
     float m;
     memcpy(&m, &mantissa, sizeof m);
     const float r = m - 1.0f, e = (float)n, z = r * r;
@@ -201,9 +202,11 @@ static inline float nn_fast_erf(float x)
 static inline float nn_fast_sine_of(float x, int32_t quarter)
 {
     const double big = 6755399441055744.0; /* 1.5 * 2^52: rounds to a whole number */
-    const double n = (double)x * 0.63661977236758134 + big - big;
+    const double shifted = (double)x * 0.63661977236758134 + big, n = shifted - big;
     const float r = (float)(((double)x - n * 1.5707963267948966) - n * 6.123233995736766e-17), z = r * r;
-    const uint32_t q = (uint32_t)(int32_t)n + (uint32_t)quarter; /* unsigned: n may be anything where x is huge */
+    uint64_t bits; /* n stands in the low ones */
+    memcpy(&bits, &shifted, sizeof bits);
+    const uint32_t q = (uint32_t)bits + (uint32_t)quarter;
     float s = -1.9515295891e-4f;
     s = s * z + 8.3321608736e-3f;
     s = s * z - 1.6666654611e-1f;
