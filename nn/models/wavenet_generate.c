@@ -1,7 +1,6 @@
 /* Generation sample by sample. Weights lie in one block in the order in which a sample reads them, as panels of 64 outputs
  * (nn/recurrent_product.h): a panel is read once for up to six streams. A layer is two products: the gates from all its
  * taps and the local condition, then residual and skip together; what is elementwise follows while it is in the cache. */
-#pragma GCC optimize("fp-contract=fast")
 
 #include "nn/models/wavenet_private.h"
 

@@ -13,7 +13,6 @@
  *
  * The gradient is an op of its own, gru_grad; its own gradient (second order) is in nn/recurrent.h.
  */
-#pragma GCC optimize("fp-contract=fast")
 
 #include "nn/fastmath.h"
 #include "nn/recurrent.h"

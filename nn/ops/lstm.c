@@ -14,7 +14,6 @@
  * The gradient is an op of its own, lstm_grad, which returns all gradients in one vector; its own gradient (second order)
  * is in nn/recurrent.h.
  */
-#pragma GCC optimize("fp-contract=fast")
 
 #include "nn/fastmath.h"
 #include "nn/recurrent.h"
