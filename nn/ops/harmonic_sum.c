@@ -274,7 +274,8 @@ static void grad_forward(nn_tape *t, nn_node *y)
     for (int64_t r = 0; r < B * J; r++) {
         const int64_t b = r / J, j = r % J;
         vec *sums = (vec *)(void *)(all_sums + omp_get_thread_num() * H * 2 * LANES);
-        memset(sums, 0, (size_t)(2 * H) * sizeof *sums);
+        if (H > 0)
+            memset(sums, 0, (size_t)(2 * H) * sizeof *sums);
         for (int64_t first = 0; first < hop; first += WIDTH) {
             const int n = (int)(hop - first < WIDTH ? hop - first : WIDTH);
             vec dy[VECTORS] = { { 0 } };
