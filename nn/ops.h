@@ -63,10 +63,15 @@ nn_node *nn_prelu(nn_tape *t, nn_node *x, nn_node *slope);                /* slo
 nn_node *nn_snake(nn_tape *t, nn_node *x, nn_node *alpha, nn_node *beta); /* x + sin^2(alpha x) / beta; they broadcast */
 /* A layer of WaveNet: state [B, C, T] (the first layer) or [B, C + S, T], x over the sum of the skips below -> [B, C + S, T].
  * weight [2C, C, K], out_weight [C + S, C, 1] (r, then s); condition [B, D, T] and its weight [2C, D, 1], or NULL. last: no x
- * comes out, out_weight [S, C, 1], -> [B, S, T]. Tap k reads x[t + k dilation - pad_left]; scale (0: 1) of the residual path. */
-typedef struct nn_wavenet_layer_opt { int dilation, pad_left, last; double scale; } nn_wavenet_layer_opt;
+ * comes out, out_weight [S, C, 1], -> [B, S, T]. Tap k reads x[t + k dilation - pad_left]; scale (0: 1) of the residual path.
+ * response [1, 1, stretch + 2 h], or NULL: value f of the condition reaches sample t by response[t - f stretch + h]. */
+typedef struct nn_wavenet_layer_opt {
+    int    dilation, pad_left, last;
+    double scale;
+    int    stretch; /* samples per value of a condition [B, D, T / stretch], which reaches them through `response`; 0: 1 */
+} nn_wavenet_layer_opt;
 nn_node *nn_wavenet_layer(nn_tape *t, nn_node *state, nn_node *weight, nn_node *bias, nn_node *out_weight, nn_node *out_bias,
-                          nn_node *condition, nn_node *condition_weight, nn_wavenet_layer_opt opt);
+                          nn_node *condition, nn_node *condition_weight, nn_node *response, nn_wavenet_layer_opt opt);
 
 /* ---- shape ---- */
 nn_node *nn_reshape(nn_tape *t, nn_node *x, nn_shape shape);              /* one dim may be -1; shares memory */

@@ -13,6 +13,12 @@
  *             K/dilated/weight [2 channels, channels, kernel_size], K/dilated/bias,
  *             K/condition/weight [2 channels, C, 1] (with a condition),
  *             K/res_skip/weight [channels + skip_channels, channels, 1] (r first; last layer: skip only), K/res_skip/bias.
+ *             With condition_scale=s above 1: smooth/weight [1, 1, 1, 2 s + 1], an average at the start.
+ *
+ * With condition_scale the condition comes at T / s: each value is repeated s times and smoothed by 2 s + 1 taps that all
+ * channels share, zeros outside: Parallel WaveGAN's last up-sampling. It commutes with condition_k, which so runs at the
+ * lower rate; the response of one value to s + 2 s samples, the taps summed, goes into the layers' op.
+ *
  * A layer is one op (nn/ops/wavenet_layer.c): x, y and z pass through the caches and not through memory.
  *
  * Source      van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016, section 2; residual_scale: Yamamoto et
@@ -31,6 +37,7 @@ static const nn_layer_option options[] = {
     { "layers", NN_OPTION_INT, 10, 1, 40, "layers in a stack", NULL },
     { "dilation_base", NN_OPTION_INT, 2, 1, 8, "dilation of layer k is dilation_base^k", NULL },
     { "causal", NN_OPTION_BOOL, 1, 0, 1, "no output sees a later input; else centred", NULL },
+    { "condition_scale", NN_OPTION_INT, 1, 1, 1024, "samples per value of the condition, smoothed when above 1", NULL },
     { "residual_scale", NN_OPTION_REAL, 1, 0.001, 1000, "of the residual path after each layer; 0.70710678 keeps its variance", NULL },
     { .name = NULL },
 };
@@ -77,9 +84,12 @@ static bl_status build(nn_layer *l, bl_error *err)
     if (nn_expect_sequence(l, 0, err) != BL_OK)
         return err->code;
     const int64_t n = l->in_shape[0].dim[1];
-    if (l->n_in > 1 && l->in_shape[1].rank == 2 && l->in_shape[1].dim[1] != n && l->in_shape[1].dim[1] != 1)
-        return bl_fail(err, BL_ESHAPE, "input and condition differ in length: %lld and %lld", (long long)n,
-                       (long long)l->in_shape[1].dim[1]);
+    const int64_t stretch = nn_layer_int(l, "condition_scale"), n_condition = l->n_in > 1 && l->in_shape[1].rank == 2 ? l->in_shape[1].dim[1] : 1;
+    if (stretch > 1 && (l->n_in < 2 || l->in_shape[1].rank != 2))
+        return bl_fail(err, BL_EARG, "condition_scale=%lld needs a condition [C, T / %lld]", (long long)stretch, (long long)stretch);
+    if (stretch > 1 ? n >= 0 && n_condition >= 0 && n_condition * stretch != n : n_condition != n && n_condition != 1)
+        return bl_fail(err, BL_ESHAPE, stretch > 1 ? "%lld samples and a condition of %lld times %lld" : "input and condition differ in length: %lld and %lld",
+                       (long long)n, (long long)n_condition, (long long)stretch);
     if (pow(nn_layer_get(l, "dilation_base"), nn_layer_get(l, "layers") - 1) > 1 << 20)
         return bl_fail(err, BL_EARG, "layers=%g: the dilation would exceed 2^20", nn_layer_get(l, "layers"));
     block b = block_of(l);
@@ -100,19 +110,37 @@ static bl_status build(nn_layer *l, bl_error *err)
         per_sample += (double)(b.dilated.in_channels * b.dilated.out_channels * b.dilated.kernel_size
                                + b.res_skip.in_channels * b.res_skip.out_channels);
         if (b.has_condition && l->in_shape[1].rank == 2)
-            per_sample += (double)(b.condition.in_channels * b.condition.out_channels);
+            per_sample += (double)(b.condition.in_channels * b.condition.out_channels) / (double)stretch;
     }
+    const nn_shape taps = { 4, { 1, 1, 1, 2 * stretch + 1 } };
+    if (stretch > 1 && nn_layer_param(l, "smooth/weight", taps, NN_INIT_CONSTANT, 1 / (double)(2 * stretch + 1), err) < 0)
+        return err->code;
     l->out_shape = (nn_shape){ 2, { nn_layer_int(l, "skip_channels"), n } };
     l->macs = n > 0 ? per_sample * (double)n : 0;
     return BL_OK;
 }
 
+/* What one value of the condition does to the s samples that it is repeated for and to s more on either side: sums of s
+ * neighbouring taps, the last first. */
+static nn_node *response_of(nn_layer *l, nn_tape *t, int64_t s)
+{
+    int64_t backwards[3 * 1024];
+    nn_node *taps = nn_reshape(t, nn_layer_node(l, t, l->n_params - 1), (nn_shape){ 3, { 1, 1, 2 * s + 1 } });
+    nn_node *sums = nn_conv1d(t, taps, nn_full(t, (nn_shape){ 3, { 1, 1, s } }, 1), NULL,
+                              (nn_conv1d_opt){ .pad_left = (int)s - 1, .pad_right = (int)s - 1 });
+    for (int64_t i = 0; i < 3 * s; i++)
+        backwards[i] = 3 * s - 1 - i;
+    return nn_gather_time(t, sums, backwards, 3 * s);
+}
+
 static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
 {
+    const int64_t stretch = nn_layer_int(l, "condition_scale");
+    nn_node *response = stretch > 1 ? response_of(l, t, stretch) : NULL;
     block b = block_of(l);
     nn_node *condition = b.has_condition ? nn_as_sequence(t, in[1]) : NULL;
     nn_node *state = b.has_start ? nn_conv_run(l, t, 0, &b.start, in[0]) : in[0];
-    if (condition && !t->err.code && condition->shape.dim[2] != state->shape.dim[2]) /* the same at all times */
+    if (condition && !response && !t->err.code && condition->shape.dim[2] != state->shape.dim[2]) /* the same at all times */
         condition = nn_broadcast_to(t, condition, (nn_shape){ 3, { condition->shape.dim[0], condition->shape.dim[1],
                                                                    state->shape.dim[2] } });
     int slot = b.has_start ? nn_conv_slots(&b.start) : 0;
@@ -124,8 +152,8 @@ static nn_node *forward(nn_layer *l, nn_tape *t, nn_node *const *in)
         for (int i = 0; i < 5; i++) /* weight, bias, condition's weight, weight, bias */
             if (i != 2 || condition)
                 w[i] = nn_layer_node(l, t, slot++);
-        state = nn_wavenet_layer(t, state, w[0], w[1], w[3], w[4], condition, w[2],
-                                 (nn_wavenet_layer_opt){ .dilation = (int)b.dilated.dilation, .pad_left = (int)pad_left,
+        state = nn_wavenet_layer(t, state, w[0], w[1], w[3], w[4], condition, w[2], response,
+                                 (nn_wavenet_layer_opt){ .stretch = (int)stretch, .dilation = (int)b.dilated.dilation, .pad_left = (int)pad_left,
                                                          .last = k == b.n_layers - 1,
                                                          .scale = nn_layer_get(l, "residual_scale") });
         if (before != in[0])

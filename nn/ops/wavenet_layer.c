@@ -1,6 +1,6 @@
 /* nn/ops/wavenet_layer.c - one layer of WaveNet in one pass: dilated convolution, gate, residual and skip products.
  *
- *     z = weight * x + bias (+ condition_weight c)              [2C, T], a convolution with dilation
+ *     z = weight * x + bias (+ up(condition_weight c))          [2C, T], a convolution with dilation
  *     g = tanh(z[first half]) sigmoid(z[second])                [C, T]
  *     r, s = out_weight g + out_bias                            [C, T], [S, T], r first
  *     y = scale (x + r), sum + s
@@ -12,6 +12,9 @@
  * in       state [B, C, T] (the first layer: no sum yet) or [B, C + S, T], weight [2C, C, K], bias [2C],
  *          out_weight [C + S, C, 1], out_bias [C + S]; optional: condition [B, D, T], condition_weight [2C, D, 1]
  * out      [B, C + S, T];  with `last` there is no r: out_weight [S, C, 1], out [B, S, T]
+ *          stretched: condition [B, D, F], F = T / stretch, and response [1, 1, stretch + 2 h]:
+ *          up(u)[t] = sum over f of u[f] response[t - f stretch + h]; else up(u) = u. The product with the condition's weight
+ *          comes before, at the lower rate.
  * options  tap k reads x[t + k dilation - pad_left]; scale of the residual path (1, or sqrt(1/2) for a constant variance)
  * errors   BL_ESHAPE: shapes that do not fit; BL_EARG: dilation below 1, pad_left below 0
  * cost     2 B T (2 C (C K + D) + C (C + S)) flops; in training 2C values per sample are kept on the tape until the reset
@@ -28,7 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATE, WEIGHT, BIAS, OUT_WEIGHT, OUT_BIAS, CONDITION, CONDITION_WEIGHT };
+enum { STATE, WEIGHT, BIAS, OUT_WEIGHT, OUT_BIAS, CONDITION, CONDITION_WEIGHT, RESPONSE };
 enum { TILE = 96, DEPTH = 512 };
 
 typedef struct attr {
@@ -49,12 +52,37 @@ static size size_of(nn_node *const *in, int n_in, int last)
                    .D = n_in > CONDITION ? in[CONDITION]->shape.dim[1] : 0, .R = R, .N = state->dim[1] };
 }
 
-static int64_t rows_in_cache(const size *s)
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- a condition at a lower rate ---- */
+
+/* Values of the condition that reach samples t0 .. t0+n-1: `count` from `first` on, which may lie outside. */
+typedef struct reach { int64_t first, count; } reach;
+
+static int64_t floor_div(int64_t a, int64_t b)
 {
-    return s->C * s->K + s->D + 3 * s->C;
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static reach reach_of(int64_t stretch, int64_t length, int64_t t0, int64_t n)
+{
+    const int64_t h = (length - stretch) / 2, first = floor_div(t0 - h, stretch);
+    return (reach){ first, floor_div(t0 + n - 1 + h, stretch) - first + 1 };
+}
+
+/* Most values that reach a tile; 0: the condition has the rate of the samples. */
+static int64_t most_values(nn_node *const *in, int n_in, const nn_wavenet_layer_opt *opt)
+{
+    if (n_in <= RESPONSE)
+        return 0;
+    const int64_t length = nn_count(&in[RESPONSE]->shape);
+    return (TILE + length - opt->stretch) / opt->stretch + 2;
+}
+
+static int64_t rows_in_cache(const size *s, int64_t n_values)
+{
+    return s->C * s->K + s->D + 3 * s->C + (n_values ? 2 * s->C + n_values : 0);
+}
 
 /* ---- products of a tile: c [m, n] = a [m, k] b [k, n] + bias + from, b with rows of TILE in cache ---- */
 
@@ -158,6 +186,28 @@ static void fetch_next(const nn_node *y, const size *s, int64_t b, int64_t t0)
         fetch(a->gates + b * 2 * s->C * s->T, 2 * s->C, s->T, t0, 1);
 }
 
+/* z += up(condition_weight c) for samples t0 .. t0+n-1: the few values that reach them, a product, and a product with the
+ * response. */
+static void stretched_condition(const nn_node *y, const size *s, int64_t b, int64_t t0, int64_t n, real *c, real *u, real *z)
+{
+    const nn_wavenet_layer_opt *opt = &((const attr *)y->attr)->opt;
+    const nn_node *condition = y->in[CONDITION];
+    const int64_t length = nn_count(&y->in[RESPONSE]->shape), h = (length - opt->stretch) / 2, F = condition->shape.dim[2];
+    const int64_t lanes = NN_TILE_LANES, padded = (n + lanes - 1) / lanes * lanes;
+    const reach r = reach_of(opt->stretch, length, t0, n);
+    const real *response = y->in[RESPONSE]->x;
+    real *spread = u + 2 * s->C * TILE;
+    take(condition->x + b * s->D * F, s->D, F, r.first, r.count, TILE, c);
+    product(2 * s->C, (r.count + lanes - 1) / lanes * lanes, s->D, (factor){ y->in[CONDITION_WEIGHT]->x, s->D }, c, NULL,
+            (factor){ NULL, 0 }, u, TILE);
+    for (int64_t f = 0; f < r.count; f++)
+        for (int64_t j = 0; j < padded; j++) {
+            const int64_t k = t0 + j - (r.first + f) * opt->stretch + h;
+            spread[f * TILE + j] = k >= 0 && k < length ? response[k] : 0;
+        }
+    product(2 * s->C, padded, r.count, (factor){ u, TILE }, spread, NULL, (factor){ z, TILE }, z, TILE);
+}
+
 /* Samples t0 .. t0+n-1 of example b. */
 static void run_tile(const nn_node *y, const size *s, int64_t b, int64_t t0, int64_t n)
 {
@@ -170,7 +220,9 @@ static void run_tile(const nn_node *y, const size *s, int64_t b, int64_t t0, int
     for (int64_t k = 0; k < s->K; k++)
         take(state, s->C, T, t0 + k * a->opt.dilation - a->opt.pad_left, n, s->K * TILE, patch + k * TILE);
     product(2 * s->C, padded, KC, (factor){ y->in[WEIGHT]->x, KC }, patch, y->in[BIAS]->x, (factor){ NULL, 0 }, z, TILE);
-    if (s->D) {
+    if (y->n_in > RESPONSE) {
+        stretched_condition(y, s, b, t0, n, patch + KC * TILE, g + s->C * TILE, z);
+    } else if (s->D) {
         real *c = patch + KC * TILE;
         take(y->in[CONDITION]->x + b * s->D * T, s->D, T, t0, n, TILE, c);
         product(2 * s->C, padded, s->D, (factor){ y->in[CONDITION_WEIGHT]->x, s->D }, c, NULL, (factor){ z, TILE }, z, TILE);
@@ -216,18 +268,35 @@ static bl_status shape(nn_node *y, bl_error *err)
                        (long long)o->dim[0]);
     if (y->n_in > CONDITION) {
         const nn_shape *c = &y->in[CONDITION]->shape, *cw = &y->in[CONDITION_WEIGHT]->shape;
-        if (c->rank != 3 || cw->rank != 3 || c->dim[0] != s.B || c->dim[2] != s.T || cw->dim[0] != 2 * s.C || cw->dim[1] != c->dim[1] ||
+        const int64_t stretch = y->n_in > RESPONSE ? a->opt.stretch : 1;
+        if (y->n_in == CONDITION_WEIGHT || c->rank != 3 || cw->rank != 3 || c->dim[0] != s.B || stretch < 1 || c->dim[2] * stretch != s.T || cw->dim[0] != 2 * s.C || cw->dim[1] != c->dim[1] ||
             cw->dim[2] != 1)
             return bl_fail(err, BL_ESHAPE, "wavenet_layer: condition %s and its weight %s for a state %s", nn_shape_str(c, sx),
                            nn_shape_str(cw, sw), nn_shape_str(x, so));
     }
-    if (rows_in_cache(&s) * TILE > NN_WORKSPACE)
+    if (y->n_in > RESPONSE && (nn_count(&y->in[RESPONSE]->shape) < a->opt.stretch || (nn_count(&y->in[RESPONSE]->shape) - a->opt.stretch) % 2))
+        return bl_fail(err, BL_ESHAPE, "wavenet_layer: a response of %lld for a stretch of %d, expected stretch + 2 h",
+                       (long long)nn_count(&y->in[RESPONSE]->shape), a->opt.stretch);
+    const int64_t n_values = most_values(y->in, y->n_in, &a->opt);
+    if (rows_in_cache(&s, n_values) * TILE > NN_WORKSPACE || n_values > TILE)
         return bl_fail(err, BL_ESHAPE, "wavenet_layer: %lld channels are too many", (long long)s.C);
     y->shape = (nn_shape){ 3, { s.B, s.R + s.S, s.T } };
     return BL_OK;
 }
 
 /* ---- the layer op by op ---- */
+
+/* up(u): a transposed convolution of each channel by itself. */
+static nn_node *stretched(nn_tape *t, nn_node *u, nn_node *response, int stretch)
+{
+    if (t->err.code)
+        return NULL;
+    const nn_shape s = u->shape;
+    const int h = (int)(nn_count(&response->shape) - stretch) / 2;
+    nn_node *y = nn_conv_transpose1d(t, nn_reshape(t, u, (nn_shape){ 3, { s.dim[0] * s.dim[1], 1, s.dim[2] } }), response, NULL,
+                                     (nn_conv1d_opt){ .stride = stretch, .pad_left = h, .pad_right = h, .length = s.dim[2] * stretch });
+    return nn_reshape(t, y, (nn_shape){ 3, { s.dim[0], s.dim[1], s.dim[2] * stretch } });
+}
 
 static nn_node *composed(nn_tape *t, nn_node *const *in, int n_in, const nn_wavenet_layer_opt *opt)
 {
@@ -238,8 +307,10 @@ static nn_node *composed(nn_tape *t, nn_node *const *in, int n_in, const nn_wave
                                                                          .pad_right = pad_right > 0 ? pad_right : 0 });
     if (!t->err.code && z->shape.dim[2] != s.T)
         z = nn_slice(t, z, 2, 0, s.T);
-    if (n_in > CONDITION)
-        z = nn_add(t, z, nn_conv1d(t, in[CONDITION], in[CONDITION_WEIGHT], NULL, (nn_conv1d_opt){ 0 }));
+    if (n_in > CONDITION) {
+        nn_node *u = nn_conv1d(t, in[CONDITION], in[CONDITION_WEIGHT], NULL, (nn_conv1d_opt){ 0 });
+        z = nn_add(t, z, n_in > RESPONSE ? stretched(t, u, in[RESPONSE], opt->stretch) : u);
+    }
     nn_node *out = nn_conv1d(t, nn_gated_tanh(t, z), in[OUT_WEIGHT], in[OUT_BIAS], (nn_conv1d_opt){ 0 });
     nn_node *sum = s.R ? nn_slice(t, out, 1, s.R, s.R + s.S) : out;
     if (s.N > s.C)
@@ -470,6 +541,30 @@ static void composed_backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din
     nn_tape_record(t, differentiable);
 }
 
+/* Gradients of the condition and what belongs to it, at its own rate. */
+static void condition_backward(nn_tape *t, nn_node *y, nn_node *dz, nn_node **din)
+{
+    nn_node *condition = y->in[CONDITION], *weight = y->in[CONDITION_WEIGHT];
+    if (y->n_in > RESPONSE && !t->err.code) {
+        const nn_shape s = dz->shape;
+        const int stretch = ((const attr *)y->attr)->opt.stretch;
+        const int64_t length = nn_count(&y->in[RESPONSE]->shape), F = s.dim[2] / stretch;
+        const int h = (int)(length - stretch) / 2;
+        const nn_conv1d_opt opt = { .stride = stretch, .pad_left = h, .pad_right = h, .length = length };
+        nn_node *rows = nn_reshape(t, dz, (nn_shape){ 3, { s.dim[0] * s.dim[1], 1, s.dim[2] } });
+        if (nn_wants_grad(t, y->in[RESPONSE])) {
+            nn_node *u = nn_conv1d(t, condition, weight, NULL, (nn_conv1d_opt){ 0 });
+            din[RESPONSE] = nn_conv1d_weight_grad(t, rows, nn_reshape(t, u, (nn_shape){ 3, { s.dim[0] * s.dim[1], 1, F } }), opt);
+        }
+        dz = nn_reshape(t, nn_conv1d(t, rows, y->in[RESPONSE], NULL, (nn_conv1d_opt){ .stride = stretch, .pad_left = h, .pad_right = h }),
+                        (nn_shape){ 3, { s.dim[0], s.dim[1], F } });
+    }
+    if (nn_wants_grad(t, condition))
+        din[CONDITION] = nn_conv_transpose1d(t, dz, weight, NULL, (nn_conv1d_opt){ .length = condition->shape.dim[2] });
+    if (nn_wants_grad(t, weight))
+        din[CONDITION_WEIGHT] = nn_conv1d_weight_grad(t, condition, dz, (nn_conv1d_opt){ .length = 1 });
+}
+
 static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
 {
     const size s = size_of(y->in, y->n_in, ((const attr *)y->attr)->opt.last);
@@ -494,24 +589,23 @@ static void backward(nn_tape *t, nn_node *y, nn_node *dy, nn_node **din)
         din[OUT_WEIGHT] = nn_reshape(t, nn_slice(t, out, 0, 0, n), (nn_shape){ 3, { rows, s.C, 1 } });
         din[OUT_BIAS] = nn_slice(t, out, 0, n, n + rows);
     }
-    if (s.D && nn_wants_grad(t, y->in[CONDITION]))
-        din[CONDITION] = nn_conv_transpose1d(t, dz, y->in[CONDITION_WEIGHT], NULL, (nn_conv1d_opt){ .length = s.T });
-    if (s.D && nn_wants_grad(t, y->in[CONDITION_WEIGHT]))
-        din[CONDITION_WEIGHT] = nn_conv1d_weight_grad(t, y->in[CONDITION], dz, (nn_conv1d_opt){ .length = 1 });
+    if (s.D)
+        condition_backward(t, y, dz, din);
 }
 
 static int parse(const char *text, void *out)
 {
     attr *a = out;
     *a = (attr){ .gates = NULL };
-    return sscanf(text, "%d %d %d %lf", &a->opt.dilation, &a->opt.pad_left, &a->opt.last, &a->opt.scale) == 4;
+    a->opt.stretch = 1;
+    return sscanf(text, "%d %d %d %lf %d", &a->opt.dilation, &a->opt.pad_left, &a->opt.last, &a->opt.scale, &a->opt.stretch) >= 4;
 }
 
 const nn_op nn_op_wavenet_layer = {
     .name = "wavenet_layer",
     .summary = "a layer of WaveNet: dilated convolution, gate, residual and skip",
     .min_in = 5,
-    .max_in = 7,
+    .max_in = 8,
     .attr_size = sizeof(attr),
     .shape = shape,
     .forward = forward,
@@ -520,14 +614,15 @@ const nn_op nn_op_wavenet_layer = {
     .parse = parse,
     .examples = (const char *const[]){ "[2,3,9] [6,3,2] [6] [5,3,1] [5]; 2 2 0 1",
                                        "[1,5,9] [6,3,3] [6] [5,3,1] [5] [1,2,9] [6,2,1]; 1 1 0 0.7",
-                                       "[2,5,9] [6,3,2] [6] [2,3,1] [2] [2,2,9] [6,2,1]; 4 4 1 1", NULL },
+                                       "[2,5,9] [6,3,2] [6] [2,3,1] [2] [2,2,9] [6,2,1]; 4 4 1 1",
+                                       "[2,5,12] [6,3,2] [6] [5,3,1] [5] [2,2,4] [6,2,1] [1,1,7]; 2 2 0 0.7 3", NULL },
 };
 
 nn_node *nn_wavenet_layer(nn_tape *t, nn_node *state, nn_node *weight, nn_node *bias, nn_node *out_weight, nn_node *out_bias,
-                          nn_node *condition, nn_node *condition_weight, nn_wavenet_layer_opt opt)
+                          nn_node *condition, nn_node *condition_weight, nn_node *response, nn_wavenet_layer_opt opt)
 {
-    nn_node *const in[] = { state, weight, bias, out_weight, out_bias, condition, condition_weight };
-    const int n_in = condition ? 7 : 5;
+    nn_node *const in[] = { state, weight, bias, out_weight, out_bias, condition, condition_weight, response };
+    const int n_in = !condition ? 5 : response ? 8 : 7;
     if (t->err.code)
         return NULL;
     opt.scale = opt.scale != 0 ? opt.scale : 1;
@@ -538,7 +633,8 @@ nn_node *nn_wavenet_layer(nn_tape *t, nn_node *state, nn_node *weight, nn_node *
     const int fits = state->shape.rank == 3 && weight->shape.rank == 3 && out_weight->shape.rank == 3;
     if (fits) {
         const size s = size_of(in, n_in, opt.last);
-        if (rows_in_cache(&s) * TILE > NN_WORKSPACE || (s.R + s.S + s.C) * TILE > NN_WORKSPACE)
+        const int64_t n_values = opt.stretch > 0 ? most_values(in, n_in, &opt) : 0;
+        if (n_values > TILE || rows_in_cache(&s, n_values) * TILE > NN_WORKSPACE || (s.R + s.S + s.C) * TILE > NN_WORKSPACE)
             return composed(t, in, n_in, &opt);
         if (t->recording && needs_grad && s.C > 0 && !(a.gates = nn_scratch(t, s.B * 2 * s.C * s.T)))
             return NULL;

@@ -70,6 +70,22 @@ static void right_networks_pass(void **state)
     finish(&s);
 }
 
+/* Its condition comes at another rate, which tests that give all inputs one length cannot say. */
+static void a_stretched_condition_is_right(void **state)
+{
+    (void)state;
+    int n;
+    setup s = build_ok("[n]\ninput.x = 4, T\ninput.c = 3, T/3\n"
+                       "a = wavenet_block channels=4 skip_channels=3 layers=3 condition_scale=3 residual_scale=0.7 from=x,c\n");
+    nn_check_row *rows = check(&s, &n);
+    for (int i = 0; i < n; i++)
+        if (!rows[i].fits)
+            fail_msg("%s: %g, by differences %g", rows[i].name, rows[i].gradient, rows[i].difference);
+    assert_int_equal(nn_params_count(s.params, "n/a/smooth/"), 7);
+    free(rows);
+    finish(&s);
+}
+
 static void a_wrong_gradient_is_named(void **state)
 {
     (void)state;
@@ -121,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right_networks_pass),
+        cmocka_unit_test(a_stretched_condition_is_right),
         cmocka_unit_test(a_wrong_gradient_is_named),
 #ifdef BL_F64
         cmocka_unit_test(a_wrong_second_gradient_is_named),

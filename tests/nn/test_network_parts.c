@@ -308,6 +308,8 @@ static void every_mistake_is_named(void **state)
         { "[n]\ninput.x = 2, T\na = conv1d out_channels=3 kernel_size=1\nb = conv1d share=a\n", "share=: n/a/weight is [3, 2, 1], and [3, 3, 1] is wanted here" },
         { "[n]\ninput.x = 2, T\na = relu\nb = conv1d share=a out_channels=2 kernel_size=1\n", "share=: n/a has no weight" },
         { "[n]\ninput.x = 2, T\na = relu\nb = block share=a\n[block]\ninput.x = C, T\nb = relu\n", "share=a: this is no part" },
+        { "[n]\ninput.x = 2, 12\ninput.c = 3, 5\na = wavenet_block channels=2 skip_channels=2 condition_scale=3 from=x,c\n", "12 samples and a condition of 5 times 3" },
+        { "[n]\ninput.x = 2, 12\na = wavenet_block channels=2 skip_channels=2 condition_scale=3 from=x\n", "condition_scale=3 needs a condition [C, T / 3]" },
         { "[n]\ninput.x = 2, T\na = parameter channels=3 value=2\nb = add from=a,x\n", "value=2 needs std=0" },
         { "[n]\ninput.x = 2, T\ndefaults.conv = bias=no\na = relu\n", "test.ini line 3: [n] defaults.conv: there is no layer type \"conv\"" },
         { "[n]\ninput.x = 2, T\ndefaults.conv1d = biass=no\na = relu\n", "conv1d has no option \"biass\"; did you mean \"bias\"?" },

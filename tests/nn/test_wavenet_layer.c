@@ -12,18 +12,22 @@
 #include <omp.h>
 #include <string.h>
 
-enum { N_IN = 7 };
+enum { N_IN = 8 };
 
 typedef struct layer {
     int B, T, C, S, K, D, first;
     nn_wavenet_layer_opt opt;
+    int H; /* a response of stretch + 2 H */
 } layer;
 
 static const layer layers[] = {
-    { 1, 1, 1, 1, 1, 0, 1, { 1, 0, 0, 1 } },      { 2, 100, 3, 5, 2, 0, 1, { 4, 4, 0, 1 } },
-    { 3, 97, 4, 4, 3, 2, 0, { 8, 8, 0, 0.7 } },   { 2, 96, 5, 2, 2, 3, 0, { 1, 1, 1, 1 } },
-    { 1, 40, 4, 3, 3, 1, 0, { 64, 64, 0, 1 } },   { 2, 333, 24, 16, 5, 7, 0, { 3, 6, 1, 0.7 } },
-    { 1, 201, 200, 9, 3, 2, 0, { 2, 4, 0, 0.7 } }, { 1, 50, 20, 8, 2, 0, 1, { 4, 0, 1, 1 } },
+    { 1, 1, 1, 1, 1, 0, 1, { 1, 0, 0, 1, 0 }, 0 },      { 2, 100, 3, 5, 2, 0, 1, { 4, 4, 0, 1, 0 }, 0 },
+    { 3, 97, 4, 4, 3, 2, 0, { 8, 8, 0, 0.7, 0 }, 0 },   { 2, 96, 5, 2, 2, 3, 0, { 1, 1, 1, 1, 0 }, 0 },
+    { 1, 40, 4, 3, 3, 1, 0, { 64, 64, 0, 1, 0 }, 0 },   { 2, 333, 24, 16, 5, 7, 0, { 3, 6, 1, 0.7, 0 }, 0 },
+    { 2, 300, 6, 5, 3, 4, 0, { 2, 2, 0, 0.7, 4 }, 4 }, { 1, 404, 6, 5, 2, 3, 0, { 1, 1, 1, 1, 4 }, 30 },
+    { 2, 35, 3, 2, 2, 2, 1, { 1, 1, 0, 1, 5 }, 0 }, { 1, 512, 4, 3, 3, 2, 0, { 2, 2, 0, 1, 256 }, 300 },
+    { 1, 100, 3, 2, 2, 2, 0, { 1, 1, 0, 1, 1 }, 2 }, /* too many values for a tile: op by op */
+    { 1, 201, 200, 9, 3, 2, 0, { 2, 4, 0, 0.7, 0 }, 0 }, { 1, 50, 20, 8, 2, 0, 1, { 4, 0, 1, 1, 0 }, 0 },
 };
 
 static nn_node *leaf(nn_tape *t, nn_shape shape, double scale)
@@ -43,8 +47,19 @@ static void inputs(nn_tape *t, const layer *l, nn_node **in)
     in[2] = leaf(t, nn_shape_of(1, 2 * l->C), 0.3);
     in[3] = leaf(t, nn_shape_of(3, R + l->S, l->C, 1), 1 / sqrt(l->C));
     in[4] = leaf(t, nn_shape_of(1, R + l->S), 0.3);
-    in[5] = l->D ? leaf(t, nn_shape_of(3, l->B, l->D, l->T), 1) : NULL;
+    in[5] = l->D ? leaf(t, nn_shape_of(3, l->B, l->D, l->T / (l->opt.stretch ? l->opt.stretch : 1)), 1) : NULL;
     in[6] = l->D ? leaf(t, nn_shape_of(3, 2 * l->C, l->D, 1), 1 / sqrt(l->D)) : NULL;
+    in[7] = l->opt.stretch ? leaf(t, nn_shape_of(3, 1, 1, l->opt.stretch + 2 * l->H), 0.5) : NULL;
+}
+
+/* Each value spread over its samples, with what it does to samples around them. */
+static nn_node *spread(nn_tape *t, const layer *l, nn_node *u, nn_node *response)
+{
+    const int64_t s = l->opt.stretch, F = u->shape.dim[2], n = F * s + 2 * l->H;
+    nn_node *sum = nn_full(t, nn_shape_of(3, u->shape.dim[0], u->shape.dim[1], n), 0);
+    for (int64_t f = 0; f < F; f++)
+        sum = nn_add(t, sum, nn_pad(t, nn_mul(t, nn_slice(t, u, 2, f, f + 1), response), 2, f * s, n - f * s - s - 2 * l->H));
+    return nn_slice(t, sum, 2, l->H, l->H + F * s);
 }
 
 /* As the layer's definition has it. */
@@ -54,8 +69,10 @@ static nn_node *by_ops(nn_tape *t, const layer *l, nn_node *const *in)
     nn_node *x = nn_slice(t, in[0], 1, 0, l->C);
     nn_node *padded = nn_pad(t, x, 2, l->opt.pad_left, reach); /* more behind than needed: the end is cut off */
     nn_node *z = nn_slice(t, nn_conv1d(t, padded, in[1], in[2], (nn_conv1d_opt){ .dilation = l->opt.dilation }), 2, 0, l->T);
-    if (l->D)
-        z = nn_add(t, z, nn_conv1d(t, in[5], in[6], NULL, (nn_conv1d_opt){ 0 }));
+    if (l->D) {
+        nn_node *u = nn_conv1d(t, in[5], in[6], NULL, (nn_conv1d_opt){ 0 });
+        z = nn_add(t, z, in[7] ? spread(t, l, u, in[7]) : u);
+    }
     nn_node *g = nn_mul(t, nn_tanh(t, nn_slice(t, z, 1, 0, l->C)), nn_sigmoid(t, nn_slice(t, z, 1, l->C, 2 * l->C)));
     nn_node *out = nn_conv1d(t, g, in[3], in[4], (nn_conv1d_opt){ 0 });
     nn_node *sum = nn_slice(t, out, 1, R, R + l->S);
@@ -69,7 +86,7 @@ static nn_node *by_ops(nn_tape *t, const layer *l, nn_node *const *in)
 
 static nn_node *fused(nn_tape *t, const layer *l, nn_node *const *in)
 {
-    return nn_wavenet_layer(t, in[0], in[1], in[2], in[3], in[4], in[5], in[6], l->opt);
+    return nn_wavenet_layer(t, in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], l->opt);
 }
 
 static void close_to(const nn_node *x, const nn_node *want, const layer *l, int which)
@@ -95,7 +112,7 @@ static void values_and_gradients_are_those_of_the_single_ops(void **state)
     assert_non_null(t);
     for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
         const layer *l = &layers[k];
-        const int n = l->D ? N_IN : 5;
+        const int n = !l->D ? 5 : l->opt.stretch ? 8 : 7;
         nn_node *in[N_IN], *g[2][N_IN], *y[2];
         nn_tape_reset(t);
         inputs(t, l, in);
@@ -121,7 +138,7 @@ static void bits_do_not_depend_on_the_thread_count(void **state)
     (void)state;
     bl_error err = { BL_OK, "" };
     nn_tape *t = nn_tape_new(&err);
-    const layer l = { 2, 3001, 24, 16, 3, 7, 0, { 8, 8, 0, 0.7 } };
+    const layer l = { 2, 3000, 24, 16, 3, 7, 0, { 8, 8, 0, 0.7, 4 }, 4 };
     const int threads = omp_get_max_threads();
     static real first[1000000];
     assert_non_null(t);

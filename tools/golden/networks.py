@@ -150,7 +150,8 @@ def parallel_wavegan():
     c = same1d(p + "/context", mel, 80, 5, bias=False).unsqueeze(1)
     for i in range(4):
         wide = F.interpolate(c, scale_factor=(1.0, 4.0), mode="nearest")
-        c = conv2d("%s/up/%d/smooth" % (p, i), wide, 1, (1, 9), bias=False, padding=(0, 4))
+        name = "%s/up/%d/smooth" % (p, i) if i < 3 else p + "/body/smooth"
+        c = conv2d(name, wide, 1, (1, 9), bias=False, padding=(0, 4))
     x = conv1d(p + "/first", noise, 64, 1)
     x = wavenet_block(p + "/body", x, c.squeeze(1), 64, 64, 3, 30, 10, False, math.sqrt(0.5)) * math.sqrt(1 / 30)
     x = F.relu(conv1d(p + "/post", F.relu(x), 64, 1))
