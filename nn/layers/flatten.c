@@ -1,15 +1,15 @@
 /* nn/layers/flatten.c - all values of an example as one vector.
  *
- * Shapes   [C, T] -> [C T]; the length must be fixed.
+ * Shapes   [C, T] -> [C T], [C, H, W] -> [C H W]; all sizes must be fixed.
  */
 #include "nn/layer.h"
 
 static bl_status build(nn_layer *l, bl_error *err)
 {
-    const int64_t n = nn_count(&l->in_shape[0]);
-    if (n < 0)
-        return bl_fail(err, BL_ESHAPE, "the length must be fixed; global_average_pool takes any");
-    l->out_shape = (nn_shape){ 1, { n } };
+    for (int d = 0; d < l->in_shape[0].rank; d++)
+        if (l->in_shape[0].dim[d] < 0)
+            return bl_fail(err, BL_ESHAPE, "the length must be fixed; global_average_pool takes any");
+    l->out_shape = (nn_shape){ 1, { nn_count(&l->in_shape[0]) } };
     return BL_OK;
 }
 

@@ -286,6 +286,8 @@ static void every_mistake_is_named(void **state)
         { "[n]\ninput.x = 2, T\na = two * 3\n", "there is no layer type \"two\"" },
         { "[n]\ninput.x = 1, T, 3\na = relu\n", "only the last dimension may be free, or all but the first" },
         { "[n]\ninput.x = H, W, 3\na = relu\n", "only the last dimension may be free, or all but the first" },
+        { "[n]\ninput.x = 1, H, W\na = flatten\n", "the length must be fixed" },
+        { "[n]\ninput.x = 1, H, W\na = reshape channels=2\n", "two sizes are free, height and width" },
         { "[n]\ninput.x = 1, T/0\na = relu\n", "T/0" },
         { "[n]\ninput.x = 1,2,3,4\na = relu\n", "an input has at most 3 dimensions" },
         { "[n]\ninput.x = 2, T\na = blok\n[block]\ninput.x = C, T\na = relu\n", "there is no layer type \"blok\"; did you mean \"block\"?" },
