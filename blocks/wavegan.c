@@ -396,15 +396,15 @@ static void critic_part(blocks_wavegan_trainer *t, int64_t n, double share, bloc
     const int recording = nn_tape_record(tape, 0);
     nn_node *fake = generate(t->w, tape, &t->rng, n);
     nn_tape_record(tape, recording);
+    nn_node *real_score = nn_keep(score_of(t, x)), *fake_score = nn_keep(score_of(t, fake));
+    nn_node *loss = nn_keep(nn_affine(tape, nn_gan_critic_loss(tape, t->gan, real_score, fake_score), share, 0));
+    nn_backward(tape, loss);
     if (t->gan == NN_GAN_WGAN_GP && !tape->err.code) { /* by itself: then only one graph at a time is in memory */
         nn_node *between = nn_gan_between(tape, x, fake, &t->rng);
         norm = nn_keep(nn_gradient_norm(tape, score_of(t, between), between));
         penalty = nn_keep(nn_mean(tape, nn_square(tape, nn_affine(tape, norm, 1, -1))));
         nn_backward(tape, nn_affine(tape, penalty, share * t->penalty_weight, 0));
     }
-    nn_node *real_score = nn_keep(score_of(t, x)), *fake_score = nn_keep(score_of(t, fake));
-    nn_node *loss = nn_keep(nn_affine(tape, nn_gan_critic_loss(tape, t->gan, real_score, fake_score), share, 0));
-    nn_backward(tape, loss);
     if (tape->err.code)
         return;
     const double part = share / t->critic_steps;

@@ -107,8 +107,13 @@ void nn_sweep(nn_tape *t, nn_node *y, nn_node *dy, nn_sweep_mode mode, int n_xs,
     dy->keep += 2;
     for (nn_node *n = y; n && !t->err.code; n = n->previous) {
         nn_node *din[NN_MAX_IN] = { NULL }, *g = grad[n->index], *mark = t->last;
-        if (!wanted[n->index] || !g)
+        if (!wanted[n->index])
             continue;
+        if (!g) { /* only read by gradients, as the sign of a ReLU is */
+            if (mode == NN_SWEEP_CONSUME && n->op && n != y)
+                nn_release(t, n);
+            continue;
+        }
         for (int k = 0; k < n_xs; k++)
             if (xs[k] == n) {
                 result[k] = g;

@@ -171,10 +171,10 @@ static void critic_step(bench_model *m)
     nn_node *fake = generate(m);
     nn_tape_record(t, 1);
     nn_node *truth = nn_borrow(t, nn_shape_of(3, m->batch, 1, WAVE), m->x);
-    nn_node *between = nn_gan_between(t, truth, fake, &t->rng);
-    nn_node *penalty = nn_gradient_penalty(t, score_of(m, between), between);
-    nn_backward(t, nn_affine(t, penalty, 10, 0)); /* one graph at a time in memory */
     nn_backward(t, nn_gan_critic_loss(t, NN_GAN_WGAN_GP, score_of(m, truth), score_of(m, fake)));
+    nn_node *between = nn_gan_between(t, truth, fake, &t->rng); /* by itself: one graph at a time in memory */
+    nn_node *penalty = nn_gradient_penalty(t, score_of(m, between), between);
+    nn_backward(t, nn_affine(t, penalty, 10, 0));
     if (!t->err.code)
         nn_optimizer_step(m->critic_optimizer);
 }
