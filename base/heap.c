@@ -33,7 +33,7 @@ void bl_heap_init(bl_heap *h)
 void bl_heap_free(bl_heap *h)
 {
     if (h->base) {
-        UNPOISON(h->base, h->reserved);
+        UNPOISON(h->base, h->committed);
         munmap(h->base, h->reserved);
     }
     bl_arena_free(&h->blocks);
