@@ -7,7 +7,39 @@
 static void layers_agree_with_pytorch_forward_and_backward(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/layers.txt", "layer", 121, golden_run_network);
+    golden_run_file("tests/golden/layers.txt", "layer", 133, golden_run_network);
+}
+
+/* Whether a golden file has a case with a line "layer KEY TYPE ...". */
+static int has_case(const char *path, const char *type)
+{
+    char *text;
+    size_t size;
+    int found = 0;
+    bl_error err = { BL_OK, "" };
+    if (bl_read_file(path, 1 << 20, &text, &size, &err) != BL_OK)
+        fail_msg("%s", err.msg);
+    for (char *line, *rest = text; !found && (line = golden_line(&rest)) != NULL;) {
+        char word[64] = "";
+        found = sscanf(line, "layer %*63s %63s", word) == 1 && !strcmp(word, type);
+    }
+    free(text);
+    return found;
+}
+
+static void every_layer_type_has_a_case_from_pytorch(void **state)
+{
+    static const char *const files[] = { "tests/golden/ops.txt", "tests/golden/layers.txt", "tests/golden/conv.txt",
+                                         "tests/golden/recurrent.txt", "tests/golden/attention.txt", "tests/golden/signals.txt" };
+    (void)state;
+    for (const nn_layer_type *const *type = nn_layer_types; *type; type++) {
+        /* a whole network in itself: tests/golden/networks.txt has WaveNet and Parallel WaveGAN */
+        int found = !strcmp((*type)->name, "wavenet_block");
+        for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++)
+            found = has_case(files[i], (*type)->name);
+        if (!found)
+            fail_msg("no golden file has a case of the layer %s; tools/golden/layers.py is the place", (*type)->name);
+    }
 }
 
 /* ---- what is not finite ---- */
@@ -299,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_agree_with_pytorch_forward_and_backward),
+        cmocka_unit_test(every_layer_type_has_a_case_from_pytorch),
         cmocka_unit_test(infinities_and_nan_come_out_as_in_pytorch),
         cmocka_unit_test(the_norm_of_nothing_has_no_gradient),
         cmocka_unit_test(a_third_derivative_of_a_fused_activation_is_an_error),

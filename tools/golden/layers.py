@@ -39,16 +39,18 @@ def case(text, shape, x, module, call=None, training=0, name=None, **more):
     (y * dy).sum().backward()
     tensor("x", x)
     for n, p in parameters:
-        tensor("param:a/" + n, p)
-        tensor("grad:a/" + n, p.grad)
+        tensor("param:a/" + n.replace(".", "/"), p)
+        tensor("grad:a/" + n.replace(".", "/"), p.grad)
     for n, b in module.named_buffers() if is_module else []:
         tensor("after:a/" + n, b)
     tensor("dy", dy)
     tensor("y", y)
-    tensor("dx", x.grad)
+    if x.grad is not None:
+        tensor("dx", x.grad)
     for n, v in zip(more, others):
         tensor(n, v)
-        tensor("d" + n, v.grad)
+        if v.grad is not None:
+            tensor("d" + n, v.grad)
     out.write("end\n")
 
 
@@ -190,5 +192,48 @@ for training in (0, 1):
          name="spectral_conv_transpose1d_%d" % training)
     case("conv2d out_channels=3 kernel_size=2 spectral_norm=yes", "4, 3, 6", image, spectral(nn.Conv2d(4, 3, 2)), training=training,
          name="spectral_conv2d_%d" % training)
+
+# ---- what PyTorch has no module for, written with its functions; layers of chance in evaluation, where they do nothing ----
+class Film(nn.Module):
+    def __init__(self, channels, n):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(2 * channels, n, 1)), nn.Parameter(torch.randn(2 * channels))
+
+    def forward(self, v, condition):
+        scale, shift = F.conv1d(condition, self.weight, self.bias).chunk(2, 1)
+        return v * (1 + scale) + shift
+
+
+class Residual(nn.ModuleList):
+    """MelGAN's stack."""
+    def __init__(self, channels):
+        super().__init__(nn.ModuleDict({"dilated": nn.Conv1d(channels, channels, 3, dilation=3 ** k, padding=3 ** k),
+                                        "pointwise": nn.Conv1d(channels, channels, 1)}) for k in range(3))
+
+    def forward(self, v):
+        for layer in self:
+            v = v + layer["pointwise"](F.leaky_relu(layer["dilated"](F.leaky_relu(v, 0.2)), 0.2))
+        return v
+
+
+class Learned(nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(*shape))
+
+    def forward(self, v):
+        return self.weight.expand(v.shape[0], *self.weight.shape)
+
+
+case("exp", "4, T", x, torch.exp)
+case("gated_tanh", "4, T", x, lambda v: torch.tanh(v[:, :2]) * torch.sigmoid(v[:, 2:]))
+case("film from=x,condition", "4, 6", x, Film(4, 3), name="film", condition=torch.randn(2, 3, 6))
+case("residual", "4, T", torch.randn(2, 4, 30), Residual(4))
+case("reshape channels=3", "12", torch.randn(2, 12), lambda v: v.view(2, 3, 4))
+case("parameter channels=3 length=5", "4, T", x, Learned(3, 5))
+for text in ("dropout p=0.4", "dropout1d p=0.4", "gaussian_noise", "phase_shuffle n=2"):
+    case(text, "4, T", x, lambda v: v * 1)
+case("dropout2d p=0.4", "4, 3, 6", image, lambda v: v * 1)
+case("reparameterize from=x,logvar", "4, 6", x, lambda v, logvar: v * 1, name="reparameterize", logvar=torch.randn(2, 4, 6))
 
 out.close()
