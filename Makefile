@@ -75,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check check-python lib install test-programs demo help clean packages lint bench bench-kernels golden FORCE
+.PHONY: all check check-python lib install test-programs demo help clean packages lint bench bench-kernels FORCE
 all: $(BINS)
 
 define module_rules
