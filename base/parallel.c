@@ -1,7 +1,8 @@
 /* A parallel region that is not worth its threads (`#pragma omp parallel for if (n > ...)`, or one thread in all) runs as a
  * plain call. GCC's libgomp would allocate a team for it, start it and free it again: 0.5 microseconds each, hundreds of
  * times in a training step, and from the heap. The linker sends GOMP_parallel here (--wrap, see Makefile); whoever links
- * without that, or compiles with another OpenMP, gets that library's own way and the same results. */
+ * without that, or compiles with another OpenMP, gets that library's own way and the same results. What must not stand in a
+ * region because of this is in base/parallel.h. */
 #include <omp.h>
 
 typedef void region(void *data);

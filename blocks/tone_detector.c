@@ -2,6 +2,7 @@
 #include "blocks/tone_detector.h"
 
 #include "base/progress.h"
+#include "base/parallel.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -170,6 +171,7 @@ bl_status blocks_tone_detector_track(const blocks_tone_detector *d, const float 
         return status;
     if ((status = find_stretches(x, n_samples, sample_rate, notes, stretches, &n, err)) != BL_OK)
         return status;
+    int64_t next = 0;
     #pragma omp parallel
     {
         blocks_tone_analyser *a = blocks_tone_analyser_new(NULL);
@@ -178,8 +180,7 @@ bl_status blocks_tone_detector_track(const blocks_tone_detector *d, const float 
             #pragma omp atomic write
             failed = 1;
         }
-        #pragma omp for schedule(dynamic)
-        for (int i = 0; i < n; i++)
+        for (int64_t i; (i = bl_take(&next)) < n;)
             if (a && blocks_tone_analyser_run(a, x + stretches[i].first, stretches[i].length, sample_rate, row, NULL) == BL_OK) {
                 guess_row(d, row, &tone[i]);
                 known[i] = 1;

@@ -1,6 +1,7 @@
 #include "blocks/tone_table.h"
 
 #include "base/file.h"
+#include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rng.h"
 
@@ -241,7 +242,7 @@ static void drop_unmeasurable(blocks_tone_table *t)
 
 bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tones, int quiet, bl_error *err)
 {
-    int64_t done = 0, first;
+    int64_t done = 0, next = 0, first;
     int failed = 0, stop = 0;
     bl_progress progress;
 
@@ -257,8 +258,7 @@ bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tone
             #pragma omp atomic write
             failed = 1;
         }
-        #pragma omp for schedule(dynamic, 4)
-        for (int64_t i = 0; i < t->n; i++) {
+        for (int64_t i; (i = bl_take(&next)) < t->n;) {
             const data_tone *tone = &tones->tones[t->tone[i]];
             int leave;
             #pragma omp atomic read

@@ -1,6 +1,7 @@
 #include "infer/tone_generator.h"
 
 #include "base/file.h"
+#include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "music/instrument.h"
@@ -262,6 +263,7 @@ static bl_status make_tones(infer_tone_generator *g, job *j, bl_error *err)
 {
     bl_progress progress;
     int done = 0, stop = 0;
+    int64_t next = 0;
     char what[96];
     snprintf(what, sizeof what, "playing %s", j->in->track->name);
     bl_progress_start(&progress, what, "tones", j->n_tones, j->in->quiet);
@@ -270,8 +272,7 @@ static bl_status make_tones(infer_tone_generator *g, job *j, bl_error *err)
     {
         bl_error own = { 0 };
         blocks_synthesizer *s = g->synthesizer[omp_get_thread_num()];
-        #pragma omp for schedule(dynamic, 1)
-        for (int i = 0; i < j->n_tones; i++) {
+        for (int64_t i; (i = bl_take(&next)) < j->n_tones;) {
             int skip;
             #pragma omp atomic read
             skip = stop;

@@ -39,5 +39,6 @@ one_home png.h audio/canvas.c
 one_home ebur128.h audio/loudness.c
 one_home fluidsynth.h data/soundfont.c
 
+grep -nE 'omp for.*(dynamic|guided)' $(git ls-files '*.c' '*.h' | grep -v '^base/parallel') && complain 'base/parallel.h says how'
 git ls-files '*.h' | xargs grep -nwE 'TODO|FIXME|XXX' && complain 'unfinished headers'
 exit $bad

@@ -7,6 +7,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "audio/soundfile.h"
 #include "base/cli.h"
+#include "base/parallel.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
@@ -530,13 +531,12 @@ static bl_status run_job(const job *j, const char *out, data_soundfont **font, b
 static bl_status run_jobs(const char *out, const job *jobs, int64_t n, bl_error *err)
 {
     bl_progress progress;
-    int64_t done = 0;
+    int64_t done = 0, next = 0;
     bl_progress_start(&progress, "rendering", "folders", n, args.quiet);
 #pragma omp parallel num_threads((int)args.threads)
     {
         data_soundfont *font = NULL;
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i; (i = bl_take(&next)) < n;) {
             bl_error own = { 0 };
             int stop;
 #pragma omp critical(render_dataset)
