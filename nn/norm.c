@@ -32,10 +32,10 @@ nn_reduction nn_reduction_of(const nn_shape *x, const nn_shape *out, const nn_sh
     r.inner_kept = r.nest.step[0][3] != 0;
     for (int d = 0; d < 3; d++) {
         const int keeps = r.nest.step[0][d] != 0;
-        r.kept[d] = keeps ? r.nest.n[d] : 1;
-        r.summed[d] = keeps ? 1 : r.nest.n[d];
-        r.outputs *= r.kept[d];
-        r.terms *= r.summed[d];
+        const int64_t n = r.nest.n[d], at_least_1 = n > 0 ? n : 1; /* nn_reduction_at divides by them, of empty axes too */
+        r.kept[d] = keeps ? at_least_1 : 1;
+        r.summed[d] = keeps ? 1 : at_least_1;
+        *(keeps ? &r.outputs : &r.terms) *= n;
     }
     return r;
 }

@@ -12,11 +12,13 @@ start=$(date +%s)
 "$1" >"$log" 2>&1; echo "exit status $?" >>"$log"
 passed=$(sed -n "s/^\[  PASSED  \] \([0-9]*\) test(s).*/\1/p" "$log" | tail -n 1)
 failed=$(sed -n "s/^\[  FAILED  \] \([0-9]*\) test(s), listed below.*/\1/p" "$log" | tail -n 1)
+skipped=$(sed -n "s/^\[  SKIPPED \] \([0-9]*\) test(s), listed below.*/\1/p" "$log" | tail -n 1)
 status=$(sed -n "s/^exit status //p" "$log" | tail -n 1)
 [ -n "$passed" ] || passed=0
 [ -n "$failed" ] || failed=0
+[ -n "$skipped" ] || skipped=0
 [ "$status" = 0 ] || [ "$failed" != 0 ] || failed=1
-[ "$passed$failed" != 00 ] || failed=1
+[ "$passed$failed$skipped" != 000 ] || failed=1
 echo "$passed $failed" >"$log.sum"
 printf "  %-6s %-48s %3d passed, %d failed (%d s)\n" TEST "${1##*/tests/}" "$passed" "$failed" $(($(date +%s) - start))
 [ "$failed" = 0 ] || cat "$log"
