@@ -10,8 +10,8 @@ enum { MAX_IO = 16 };
 
 #ifdef BL_F64
 const double nn_check_tolerance = 1e-5;
-static const double steps[] = { 1e-7 }; /* small: kinks of ReLUs lie close together in large networks */
-enum { ORDERS = 2, STEPS = 1 };
+static const double steps[] = { 1e-7, 1e-8 }; /* small: kinks of ReLUs lie close together in large networks */
+enum { ORDERS = 2, STEPS = 2 };
 #else
 const double nn_check_tolerance = 2e-2;
 static const double steps[] = { 1e-2, 2e-3, 4e-4 }; /* of the parameter's length: against rounding, against kinks */
