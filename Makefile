@@ -102,8 +102,6 @@ $(B)/nn/kernel/avx512.o: private MORE := $(KERNELS) -march=skylake-avx512
 $(B)/nn/kernel/avx2.o:   private MORE := $(KERNELS) -march=haswell
 endif
 $(B)/nn/kernel/generic.o: private MORE := $(KERNELS)
-# A square root that may set errno is no vector code; nobody asks for it there. Adam on 10 million parameters: twice as fast.
-$(B)/nn/optimizer.o: private MORE := -fno-math-errno
 
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
