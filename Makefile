@@ -75,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check check-python lib install test-programs demo help clean packages lint bench bench-kernels FORCE
+.PHONY: all check check-python evaluate lib install test-programs demo help clean packages lint bench bench-kernels FORCE
 all: $(BINS)
 
 define module_rules
@@ -212,6 +212,12 @@ $(BENCH_KERNELS): $(B)/tests/bench/bench_kernels.o $(foreach m,$(call upto,nn),$
 bench-kernels: $(BENCH_KERNELS)
 	$(Q)for threads in $(or $(THREADS),1 2); do $(BENCH_KERNELS) $$threads $(CASES); done
 
+# How well we listen, on ground truth: make evaluate TASKS="pitch beats" DATA=../shared/data
+EVALUATION := python3-mir-eval python3-sklearn python3-aubio python3-soundfile python3-mido python3-scipy timgm6mb-soundfont
+evaluate: all
+	$(Q)tools/setup.sh packages $(EVALUATION)
+	$(Q)/usr/bin/python3 tools/evaluate/evaluate.py $(TASKS) --bin $(BIN) --work $(O)/evaluate $(if $(DATA),--data $(DATA))
+
 packages:
 	$(Q)tools/setup.sh packages
 
@@ -223,7 +229,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-	@echo 'targets: all check check-python bench bench-kernels demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
+	@echo 'targets: all check check-python evaluate bench bench-kernels demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -4,7 +4,7 @@
 #   tools/setup.sh demo      packages, then make demo
 #   tools/setup.sh check     packages, then make check
 #   tools/setup.sh all       packages, then make
-#   tools/setup.sh packages  packages only (the Makefile calls this when pkg-config misses something)
+#   tools/setup.sh packages [NAME]...  packages only, and these (the Makefile calls this when something is missing)
 #
 # More words go to make: tools/setup.sh check BUILD=asan. Needs neither make nor a compiler to start with.
 # Nothing is installed, and nothing said, when nothing is missing.
@@ -72,7 +72,7 @@ what=$1
 shift
 cd "$(dirname "$0")/.."
 case $what in
-packages) packages ;;
+packages) libraries="$libraries $*" && packages ;;
 demo | check | all) packages && exec make "$what" "$@" ;;
 *) usage ;;
 esac
