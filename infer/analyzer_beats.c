@@ -1,0 +1,162 @@
+#include "infer/analyzer_private.h"
+
+#include "audio/rhythm.h"
+#include "base/config.h"
+#include "base/file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_real(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_bpm(const double *beats, int n, bl_error *err)
+{
+    double *gap = malloc((size_t)n * sizeof *gap), bpm = 0;
+    if (!gap) {
+        bl_fail(err, BL_ENOMEM, "no memory for the beats");
+        return 0;
+    }
+    for (int i = 1; i < n; i++)
+        gap[i - 1] = beats[i] - beats[i - 1];
+    qsort(gap, (size_t)n - 1, sizeof *gap, compare_real);
+    bpm = 60 / gap[(n - 1) / 2];
+    free(gap);
+    return bpm;
+}
+
+int infer_nearest_beat(const infer_plan *plan, double time_s)
+{
+    int best = 0;
+    for (int i = 1; i < plan->n_beats; i++)
+        if (fabs(plan->beats_s[i] - time_s) < fabs(plan->beats_s[best] - time_s))
+            best = i;
+    return best;
+}
+
+/* Downbeats on the plan's beats: the phase for which most of the heard downbeats vote. */
+static bl_status lay_downbeats(infer_plan *plan, const audio_rhythm *heard, bl_error *err)
+{
+    int votes[16] = { 0 }, phase = 0;
+    const int per_bar = plan->beats_per_bar;
+    for (int i = 0; i < heard->n_downbeats; i++)
+        votes[infer_nearest_beat(plan, heard->downbeats_s[i]) % per_bar]++;
+    for (int i = 1; i < per_bar; i++)
+        if (votes[i] > votes[phase])
+            phase = i;
+    if (!(plan->downbeats_s = malloc(((size_t)plan->n_beats + 1) * sizeof *plan->downbeats_s)))
+        return bl_fail(err, BL_ENOMEM, "no memory for the bars");
+    for (int i = phase; i < plan->n_beats; i += per_bar)
+        plan->downbeats_s[plan->n_downbeats++] = plan->beats_s[i];
+    plan->has |= INFER_HAS_DOWNBEATS;
+    return BL_OK;
+}
+
+/* A song shorter than two beats still gets a grid: the arranger needs one. */
+static bl_status take_beats(infer_plan *plan, const audio_rhythm *r, bl_error *err)
+{
+    const double period_s = 60 / r->bpm;
+    if (!(plan->beats_s = malloc(((size_t)r->n_beats + 2) * sizeof *plan->beats_s)))
+        return bl_fail(err, BL_ENOMEM, "no memory for the beats");
+    for (int i = 0; i < r->n_beats; i++)
+        plan->beats_s[i] = r->beats_s[i];
+    plan->n_beats = r->n_beats;
+    while (plan->n_beats < 2) {
+        plan->beats_s[plan->n_beats] = plan->n_beats ? plan->beats_s[plan->n_beats - 1] + period_s : 0;
+        plan->n_beats++;
+    }
+    plan->has |= INFER_HAS_BEATS;
+    return BL_OK;
+}
+
+/* The slowest beat of the plan's genre by configs/genres.ini; 0: none is named, or the genre is not known yet. */
+static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    bl_error own = { 0 };
+    *bpm = 0;
+    if (!(plan->has & INFER_HAS_GENRE))
+        return BL_OK;
+    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
+        return err->code;
+    bl_config *c = bl_config_load(path, &own);
+    if (c)
+        *bpm = bl_config_real(c, "slowest", plan->genre, 0, 20, 200, &own);
+    bl_config_free(c);
+    return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
+}
+
+/* Every beat becomes two, every bar two bars; the grid's own unsteadiness stays. */
+static bl_status double_beats(audio_rhythm *r, bl_error *err)
+{
+    double *beats = malloc(2 * (size_t)r->n_beats * sizeof *beats), *bars = malloc(2 * (size_t)r->n_beats * sizeof *bars);
+    int n = 0, n_bars = 0;
+    if (!beats || !bars) {
+        free(beats);
+        free(bars);
+        return bl_fail(err, BL_ENOMEM, "no memory for the beats");
+    }
+    for (int i = 0; i < r->n_beats; i++) {
+        beats[n++] = r->beats_s[i];
+        if (i + 1 < r->n_beats)
+            beats[n++] = 0.5 * (r->beats_s[i] + r->beats_s[i + 1]);
+    }
+    const int phase = 2 * r->first_downbeat % r->beats_per_bar;
+    for (int i = phase; i < n; i += r->beats_per_bar)
+        bars[n_bars++] = beats[i];
+    free(r->beats_s);
+    free(r->downbeats_s);
+    r->beats_s = beats;
+    r->n_beats = n;
+    r->downbeats_s = bars;
+    r->n_downbeats = n_bars;
+    r->first_downbeat = phase;
+    r->bpm *= 2;
+    return BL_OK;
+}
+
+bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
+{
+    const unsigned all = INFER_HAS_TEMPO | INFER_HAS_BEATS | INFER_HAS_METER | INFER_HAS_DOWNBEATS;
+    audio_rhythm r = { 0 };
+    bl_status status = BL_OK;
+
+    if (plan->has & INFER_HAS_BEATS && !(plan->has & INFER_HAS_TEMPO)) {
+        plan->tempo_bpm = median_bpm(plan->beats_s, plan->n_beats, err);
+        if (err->code)
+            return err->code;
+        plan->has |= INFER_HAS_TEMPO;
+    }
+    if ((plan->has & all) == all)
+        return BL_OK;
+    const double bpm = plan->has & INFER_HAS_TEMPO && plan->tempo_bpm >= 20 && plan->tempo_bpm <= 400 ? plan->tempo_bpm : 0;
+    status = audio_rhythm_analyze(song->mono, song->n_lead, song->lead_rate,
+                                  (audio_rhythm_config){ .bpm = bpm, .notes = sung->notes, .n_notes = sung->n_notes,
+                                                         .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0,
+                                                         .note_weight = strcmp(plan->input, "vocal") ? 0.2 : 0 },
+                                  &r, err);
+    double slowest = 0;
+    if (status == BL_OK && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
+        status = slowest_beat(plan, &slowest, err);
+    if (status == BL_OK && r.bpm < slowest)
+        status = double_beats(&r, err);
+    if (status != BL_OK) {
+        audio_rhythm_free(&r);
+        return status;
+    }
+    if (!(plan->has & INFER_HAS_METER))
+        plan->beats_per_bar = r.beats_per_bar;
+    if (!(plan->has & INFER_HAS_TEMPO))
+        plan->tempo_bpm = r.bpm;
+    if (!(plan->has & INFER_HAS_BEATS))
+        status = take_beats(plan, &r, err);
+    if (status == BL_OK && !(plan->has & INFER_HAS_DOWNBEATS))
+        status = lay_downbeats(plan, &r, err);
+    plan->has |= INFER_HAS_METER | INFER_HAS_TEMPO;
+    audio_rhythm_free(&r);
+    return status;
+}

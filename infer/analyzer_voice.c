@@ -1,0 +1,93 @@
+#include "infer/analyzer_private.h"
+
+#include "audio/f0.h"
+#include "audio/resample.h"
+#include "audio/separation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LISTEN_RATE = 22050 };
+
+static float *mono_for_listening(const audio_clip *clip, int64_t *n, bl_error *err)
+{
+    const int rate = clip->sample_rate < LISTEN_RATE ? clip->sample_rate : LISTEN_RATE;
+    float *full = malloc((size_t)clip->n_samples * sizeof *full), *out = NULL;
+    *n = audio_resample_length(clip->n_samples, clip->sample_rate, rate);
+    if (full && (out = malloc((size_t)*n * sizeof *out))) {
+        audio_clip_mono(clip, full);
+        if (audio_resample_buffer(full, clip->n_samples, clip->sample_rate, rate, AUDIO_RESAMPLE_FAST, out, err) != BL_OK) {
+            free(out);
+            out = NULL;
+        }
+    } else
+        bl_fail(err, BL_ENOMEM, "no memory for %.0f s of audio", (double)clip->n_samples / clip->sample_rate);
+    free(full);
+    return out;
+}
+
+bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
+{
+    if (!(plan->has & INFER_HAS_INPUT)) {
+        audio_input_evidence e;
+        if (audio_judge_input(&song->input, &e, err) != BL_OK)
+            return err->code;
+        if (e.kind == AUDIO_INPUT_SILENT)
+            return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
+        snprintf(plan->input, sizeof plan->input, "%s", audio_input_kind_name(e.kind));
+        plan->input_confidence = (double)e.confidence;
+        plan->has |= INFER_HAS_INPUT;
+    }
+    if (strcmp(plan->input, "vocal") != 0 && audio_separate(&song->input, &song->voice, &song->rest, err) != BL_OK)
+        return err->code;
+    song->lead_rate = song->input.sample_rate < LISTEN_RATE ? song->input.sample_rate : LISTEN_RATE;
+    if (!(song->lead = mono_for_listening(song->voice.samples ? &song->voice : &song->input, &song->n_lead, err)))
+        return err->code;
+    song->mono = song->lead;
+    if (song->voice.samples && !(song->mono = mono_for_listening(&song->input, &song->n_lead, err)))
+        return err->code;
+    if (!strcmp(plan->input, "instrumental")) {
+        /* The predominant melody served to listen; in the mix the recording stays whole. */
+        audio_clip_free(&song->voice);
+        audio_clip_free(&song->rest);
+    }
+    return BL_OK;
+}
+
+/* ---- melody ---- */
+
+bl_status infer_find_melody(const infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err)
+{
+    audio_f0_track f0 = { 0 };
+    bl_status status = audio_f0_run(song->lead, song->n_lead, song->lead_rate, (audio_f0_config){ 0 }, &f0, err);
+    if (status == BL_OK)
+        status = audio_notes_run(&f0, song->lead, song->n_lead, song->lead_rate, (audio_notes_config){ 0 }, sung, err);
+    audio_f0_free(&f0);
+    if (status != BL_OK)
+        return status;
+    if (!(plan->melody = calloc((size_t)sung->n_notes + 1, sizeof *plan->melody)))
+        return bl_fail(err, BL_ENOMEM, "no memory for the melody");
+    for (int i = 0; i < sung->n_notes; i++) {
+        const audio_sung_note *s = &sung->notes[i];
+        const int pitch = audio_sung_pitch(s, sung->tuning_cents);
+        plan->melody[i] = (music_note){ s->onset_s, s->offset_s, pitch < 0 ? 0 : pitch > 127 ? 127 : pitch, s->velocity };
+    }
+    plan->n_melody = sung->n_notes;
+    plan->tuning_cents = (double)sung->tuning_cents;
+    plan->has |= INFER_HAS_MELODY;
+    return BL_OK;
+}
+
+/* The plan's melody for the listening functions. */
+bl_status infer_melody_of(const infer_plan *plan, audio_sung_notes *sung, bl_error *err)
+{
+    if (!(sung->notes = calloc((size_t)plan->n_melody + 1, sizeof *sung->notes)))
+        return bl_fail(err, BL_ENOMEM, "no memory for the melody");
+    for (int i = 0; i < plan->n_melody; i++) {
+        const music_note *m = &plan->melody[i];
+        sung->notes[i] = (audio_sung_note){ m->onset_s, m->offset_s, (float)m->pitch, m->velocity };
+    }
+    sung->n_notes = plan->n_melody;
+    return BL_OK;
+}
