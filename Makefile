@@ -214,9 +214,9 @@ bench-kernels: $(BENCH_KERNELS)
 
 # How well we listen, on ground truth: make evaluate TASKS="pitch beats" DATA=../shared/data
 EVALUATION := python3-mir-eval python3-sklearn python3-aubio python3-soundfile python3-mido python3-scipy timgm6mb-soundfont
-evaluate: all
+evaluate: all $(SHARED)
 	$(Q)tools/setup.sh packages $(EVALUATION)
-	$(Q)/usr/bin/python3 tools/evaluate/evaluate.py $(TASKS) --bin $(BIN) --work $(O)/evaluate $(if $(DATA),--data $(DATA))
+	$(Q)BACKLINE_LIBRARY=$(SHARED) /usr/bin/python3 tools/evaluate/evaluate.py $(TASKS) --bin $(BIN) --work $(O)/evaluate $(if $(DATA),--data $(DATA))
 
 packages:
 	$(Q)tools/setup.sh packages
