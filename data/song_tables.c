@@ -1,4 +1,4 @@
-/* Pure data; longer than other files because it is a catalogue. */
+/* Rock, pop, jazz and classical, and the patterns that other genres share with them. */
 #include "data/song_tables.h"
 
 #include <stddef.h>
@@ -17,20 +17,20 @@ static const data_pattern strum_loud4[] = {
 static const data_pattern strum_three[] = {
     { "strummed waltz", "B---d---d---" }, { "strummed three", "D---d-u-d-u-" }, { "strummed three eighths", "D-u-D-u-D-u-" }, { 0 }
 };
-static const data_style_set strummed = { strum_quiet4, strum_loud4, strum_three };
+const data_style_set data_strummed = { strum_quiet4, strum_loud4, strum_three };
 
 static const data_pattern pick4[] = {
     { "picked up", "1-3-4-5-1-3-4-5-" }, { "picked arch", "1-3-4-5-6-5-4-3-" }, { "picked travis", "1-4-2-5-1-4-3-5-" },
     { "picked slow", "1---4---5---4---" }, { "picked rolling", "1-34-51-34-51-4-" }, { "picked pinch", "1-4-3-5-2-4-3-5-" }, { 0 }
 };
 static const data_pattern pick_three[] = { { "picked three", "1-3-4-5-4-3-" }, { "picked waltz", "1---4-5-4-5-" }, { 0 } };
-static const data_style_set picked = { pick4, pick4, pick_three };
+const data_style_set data_picked = { pick4, pick4, pick_three };
 
 static const data_pattern chuck4[] = {
     { "chopped back-beat", "....D.......D..." }, { "funk sixteenths", "D.xu.xD.x.uxD.x." }, { "chopped off-beat", "..D...D...D...D." },
     { "chopped syncopated", "D..D....x.D..x.." }, { 0 }
 };
-static const data_style_set chopped = { chuck4, chuck4, strum_three };
+const data_style_set data_chopped = { chuck4, chuck4, strum_three };
 
 static const data_pattern power_quiet4[] = {
     { "palm-muted eighths", "p-p-p-p-p-p-p-p-" }, { "palm-muted accents", "P-p-p-P-p-p-P-p-" }, { "palm-muted gallop", "r-rrr-rrr-rrr-rr" },
@@ -52,7 +52,7 @@ static const data_pattern keys_loud4[] = {
     { "rolling eighths", "B-2-3-2-C-2-3-2-" }, { "back-beat comping", "B---C---B---C-c-" }, { 0 }
 };
 static const data_pattern keys_three[] = { { "waltz", "B---c---c---" }, { "three", "C-----------" }, { "broken three", "1-2-3-4-3-2-" }, { 0 } };
-static const data_style_set keys = { keys_quiet4, keys_loud4, keys_three };
+const data_style_set data_keys = { keys_quiet4, keys_loud4, keys_three };
 
 static const data_pattern jazz4[] = {
     { "charleston comping", "C-....C-........" }, { "anticipated comping", "......C-....C-..|..C-........C-.." },
@@ -65,12 +65,12 @@ static const data_style_set comping = { jazz4, jazz4, jazz3 };
 static const data_pattern pad4[] = { { "pad", "C---------------" }, { 0 } };
 static const data_pattern pad_loud4[] = { { "pad", "C---------------" }, { "swelling halves", "c-------C-------" }, { 0 } };
 static const data_pattern pad_three[] = { { "pad", "C-----------" }, { 0 } };
-static const data_style_set padding = { pad4, pad_loud4, pad_three };
+const data_style_set data_padding = { pad4, pad_loud4, pad_three };
 
 static const data_pattern organ_loud4[] = {
     { "pad", "C---------------" }, { "organ stabs", "..C...C...C.C-.." }, { "organ drive", "C---C-c-C---C-c-" }, { 0 }
 };
-static const data_style_set organ = { pad4, organ_loud4, pad_three };
+const data_style_set data_organ = { pad4, organ_loud4, pad_three };
 
 static const data_pattern classic_keys4[] = {
     { "alberti", "1-3-2-3-1-3-2-3-" }, { "arpeggios", "1-2-3-4-5-4-3-2-" }, { "march", "B---c---b---c---" },
@@ -97,11 +97,11 @@ static const data_pattern bass_loud4[] = {
     { "syncopated", "R--R--R-..R-5-a-" }, { "melodic", "R---3-5-8---5-a-" }, { "funk", "R-.gR-8.g.R-..7-" }, { "driving fifths", "R-R-5-R-8-R-5-a-" }, { 0 }
 };
 static const data_pattern bass_three[] = { { "root three", "R-----------" }, { "root and fifth three", "R---5---5---" }, { "one and three", "R-------a---" }, { 0 } };
-static const data_style_set bass_lines = { bass_quiet4, bass_loud4, bass_three };
+const data_style_set data_bass_lines = { bass_quiet4, bass_loud4, bass_three };
 static const data_pattern two_feel4[] = { { "two-beat", "R-------5-------" }, { "two-beat with approach", "R-------5---a---" }, { 0 } };
 static const data_pattern bossa4[] = { { "bossa bass", "R-----5-5-----R-" }, { "bossa two", "R-----5-------a-" }, { 0 } };
 const data_style_set data_bossa_bass = { bossa4, bossa4, bass_three };
-static const data_style_set two_feel = { two_feel4, two_feel4, bass_three };
+const data_style_set data_two_feel = { two_feel4, two_feel4, bass_three };
 static const data_pattern cello4[] = { { "bass line", "R-------5-------" }, { "bass line quarters", "R---3---5---a---" }, { "pedal", "R---------------" }, { 0 } };
 static const data_style_set cello_bass = { cello4, cello4, bass_three };
 
@@ -121,7 +121,7 @@ static const data_groove rock_loud4[] = {
     { "crash quarters", { { 36, "X-----x-x---x---" }, { 38, "....X-......X-.." }, { 49, "x---x---x---x---" } } },
     { "double kick", { { 36, "X-x-x-xxX-x-x-xx" }, { 38, "....X-......X-.." }, { 51, "X---X---X---X---" } } }, { 0 }
 };
-static const data_groove rock_three[] = {
+const data_groove data_rock_three[] = {
     { "rock waltz", { { 36, "X-------x---" }, { 38, "....X-......" }, { 42, "x-o-x-o-x-o-" } } },
     { "slow three", { { 36, "X-----------" }, { 38, "....x---X---" }, { 51, "X---x---x---" } } }, { 0 }
 };
@@ -154,7 +154,7 @@ static const data_groove jazz_three[] = {
 };
 
 /* ---- rhythms of melodies ---- */
-static const data_pattern melody4[] = {
+const data_pattern data_melody4[] = {
     { "quarters", "x---x---x---x---" }, { "eighths first", "x-x-x---x-x-x---" }, { "pick-up", "..x-x-x-x-x-x---" },
     { "syncopated", "x-----x-x-----x-" }, { "late", "....x-x-x-x-x---" }, { "pushed", "x--x--x-x-------" },
     { "long short", "x-------x---x---" }, { "running", "x-x-x-x-x-x-x-x-" }, { "off-beat", "..x-x---x-x-x-x-" },
@@ -168,7 +168,7 @@ static const data_pattern melody_slow4[] = {
     { "halves", "x-------x-------" }, { "dotted half", "x-----------x---" }, { "quarters", "x---x---x---x---" },
     { "long eighths", "x-----x-x---x---" }, { "song", "x---x-x-x---x---" }, { "scale", "x---x-x-x-x-x---" }, { 0 }
 };
-static const data_pattern melody3[] = {
+const data_pattern data_melody3[] = {
     { "quarters", "x---x---x---" }, { "long short", "x-------x---" }, { "eighths", "x---x-x-x-x-" }, { "dotted", "x-----x-x---" }, { "held", "x-----------" }, { 0 }
 };
 
@@ -203,46 +203,50 @@ static const char *const classical_minor[] = {
     "i|iv|V7|i", "i|VII|III|VI|iio|V7|i|i", "i|V|i|V7", "i|VI|iio|V", "i|iv|VII|III|VI|iio|V7|i", "i|VI|III|VII|i|iv|V7|i", NULL
 };
 
+/* ---- forms ---- */
+const char *const data_head_form[] = { "verse", "verse", "bridge", "verse", "solo", "solo", "verse", "bridge", NULL };
+
 /* ---- genres ---- */
 #define EG "electric guitar"
 #define AG "acoustic guitar"
-const data_genre_table data_genre_tables[] = {
-    { "rock", 92, 168, 0.5, 0.06, 0.08, 0.64, 5, rock_major, rock_minor, melody4, melody3, rock_quiet4, rock_loud4, rock_three, rock_quiet4,
-      { { "rhythm", 1.0, { { EG, 27, DATA_PLAY_GUITAR, &strummed, 40, 76, -8 }, { EG, 29, DATA_PLAY_POWER, &power, 40, 64, -9 },
-                           { EG, 30, DATA_PLAY_POWER, &power, 40, 64, -9 }, { EG, 27, DATA_PLAY_GUITAR, &picked, 40, 76, -8 },
+const data_genre_table data_band_genres[] = {
+    { "rock", 92, 168, 0.5, 0.06, 0.08, 0.64, 5, rock_major, rock_minor, data_melody4, data_melody3, rock_quiet4, rock_loud4, data_rock_three, rock_quiet4,
+      { { "rhythm", 1.0, { { EG, 27, DATA_PLAY_GUITAR, &data_strummed, 40, 76, -8 }, { EG, 29, DATA_PLAY_POWER, &power, 40, 64, -9 },
+                           { EG, 30, DATA_PLAY_POWER, &power, 40, 64, -9 }, { EG, 27, DATA_PLAY_GUITAR, &data_picked, 40, 76, -8 },
                            { EG, 29, DATA_PLAY_RIFF, NULL, 40, 62, -9 } } },
-        { "bass", 1.0, { { "bass", 33, DATA_PLAY_BASS, &bass_lines, 28, 50, -6 }, { "bass", 34, DATA_PLAY_BASS, &bass_lines, 28, 50, -6 } } },
+        { "bass", 1.0, { { "bass", 33, DATA_PLAY_BASS, &data_bass_lines, 28, 50, -6 }, { "bass", 34, DATA_PLAY_BASS, &data_bass_lines, 28, 50, -6 } } },
         { "drums", 1.0, { { "drums", 0, DATA_PLAY_DRUMS, NULL, 0, 0, -5 }, { "drums", 16, DATA_PLAY_DRUMS, NULL, 0, 0, -5 },
                           { "drums", 8, DATA_PLAY_DRUMS, NULL, 0, 0, -5 } } },
         { "lead", 0.45, { { EG, 30, DATA_PLAY_LEAD, NULL, 57, 84, -10 }, { EG, 29, DATA_PLAY_LEAD, NULL, 57, 84, -10 },
                           { EG, 27, DATA_PLAY_COUNTER, NULL, 55, 79, -11 } } },
-        { "pad", 0.45, { { "organ", 18, DATA_PLAY_PAD, &organ, 52, 76, -13 }, { "organ", 16, DATA_PLAY_PAD, &organ, 52, 76, -13 } } },
-        { "rhythm", 0.2, { { "piano", 0, DATA_PLAY_KEYS, &keys, 43, 79, -11 } } } } },
-    { "pop", 84, 132, 0.35, 0.06, 0.08, 0.6, 5, pop_major, pop_minor, melody4, melody3, pop_quiet4, pop_loud4, rock_three, pop_quiet4,
-      { { "rhythm", 0.7, { { AG, 25, DATA_PLAY_GUITAR, &strummed, 40, 76, -8 }, { AG, 25, DATA_PLAY_GUITAR, &picked, 40, 76, -8 },
-                           { AG, 24, DATA_PLAY_GUITAR, &picked, 40, 76, -8 } } },
-        { "rhythm", 0.75, { { "electric piano", 4, DATA_PLAY_KEYS, &keys, 45, 79, -10 }, { "piano", 0, DATA_PLAY_KEYS, &keys, 43, 81, -9 },
-                           { "piano", 1, DATA_PLAY_KEYS, &keys, 43, 81, -9 }, { "electric piano", 5, DATA_PLAY_KEYS, &keys, 45, 79, -10 } } },
-        { "bass", 1.0, { { "bass", 33, DATA_PLAY_BASS, &bass_lines, 28, 50, -6 }, { "bass", 33, DATA_PLAY_BASS, &bass_lines, 28, 50, -6 },
-                         { "bass", 34, DATA_PLAY_BASS, &bass_lines, 28, 50, -6 } } },
+        { "pad", 0.45, { { "organ", 18, DATA_PLAY_PAD, &data_organ, 52, 76, -13 }, { "organ", 16, DATA_PLAY_PAD, &data_organ, 52, 76, -13 } } },
+        { "rhythm", 0.2, { { "piano", 0, DATA_PLAY_KEYS, &data_keys, 43, 79, -11 } } } }, .flags = 0 },
+    { "pop", 84, 132, 0.35, 0.06, 0.08, 0.6, 5, pop_major, pop_minor, data_melody4, data_melody3, pop_quiet4, pop_loud4, data_rock_three, pop_quiet4,
+      { { "rhythm", 0.7, { { AG, 25, DATA_PLAY_GUITAR, &data_strummed, 40, 76, -8 }, { AG, 25, DATA_PLAY_GUITAR, &data_picked, 40, 76, -8 },
+                           { AG, 24, DATA_PLAY_GUITAR, &data_picked, 40, 76, -8 } } },
+        { "rhythm", 0.75, { { "electric piano", 4, DATA_PLAY_KEYS, &data_keys, 45, 79, -10 }, { "piano", 0, DATA_PLAY_KEYS, &data_keys, 43, 81, -9 },
+                           { "piano", 1, DATA_PLAY_KEYS, &data_keys, 43, 81, -9 }, { "electric piano", 5, DATA_PLAY_KEYS, &data_keys, 45, 79, -10 } } },
+        { "bass", 1.0, { { "bass", 33, DATA_PLAY_BASS, &data_bass_lines, 28, 50, -6 }, { "bass", 33, DATA_PLAY_BASS, &data_bass_lines, 28, 50, -6 },
+                         { "bass", 34, DATA_PLAY_BASS, &data_bass_lines, 28, 50, -6 } } },
         { "drums", 1.0, { { "drums", 0, DATA_PLAY_DRUMS, NULL, 0, 0, -6 }, { "drums", 8, DATA_PLAY_DRUMS, NULL, 0, 0, -6 } } },
-        { "pad", 0.55, { { "strings", 48, DATA_PLAY_PAD, &padding, 55, 79, -14 }, { "strings", 49, DATA_PLAY_PAD, &padding, 55, 79, -14 } } },
-        { "rhythm", 0.4, { { EG, 27, DATA_PLAY_GUITAR, &chopped, 45, 79, -12 }, { EG, 27, DATA_PLAY_GUITAR, &picked, 40, 79, -12 } } },
-        { "counter", 0.15, { { "flute", 73, DATA_PLAY_COUNTER, NULL, 67, 88, -14 }, { "saxophone", 65, DATA_PLAY_COUNTER, NULL, 56, 77, -14 } } } } },
-    { "jazz", 100, 200, 0.4, 0.12, 0.75, 0.66, 8, jazz_major, jazz_minor, melody_jazz4, melody3, jazz_straight, jazz_straight, jazz_three, jazz_swung,
+        { "pad", 0.55, { { "strings", 48, DATA_PLAY_PAD, &data_padding, 55, 79, -14 }, { "strings", 49, DATA_PLAY_PAD, &data_padding, 55, 79, -14 } } },
+        { "rhythm", 0.4, { { EG, 27, DATA_PLAY_GUITAR, &data_chopped, 45, 79, -12 }, { EG, 27, DATA_PLAY_GUITAR, &data_picked, 40, 79, -12 } } },
+        { "counter", 0.15, { { "flute", 73, DATA_PLAY_COUNTER, NULL, 67, 88, -14 }, { "saxophone", 65, DATA_PLAY_COUNTER, NULL, 56, 77, -14 } } } }, .flags = 0 },
+    { "jazz", 100, 200, 0.4, 0.12, 0.75, 0.66, 8, jazz_major, jazz_minor, melody_jazz4, data_melody3, jazz_straight, jazz_straight, jazz_three, jazz_swung,
       { { "rhythm", 0.85, { { "piano", 0, DATA_PLAY_KEYS, &comping, 48, 79, -9 } } },
         { "bass", 1.0, { { "double bass", 32, DATA_PLAY_WALK, NULL, 28, 52, -6 }, { "double bass", 32, DATA_PLAY_WALK, NULL, 28, 52, -6 },
-                         { "double bass", 32, DATA_PLAY_BASS, &two_feel, 28, 52, -6 } } },
+                         { "double bass", 32, DATA_PLAY_BASS, &data_two_feel, 28, 52, -6 } } },
         { "drums", 0.9, { { "drums", 40, DATA_PLAY_DRUMS, NULL, 0, 0, -8 }, { "drums", 32, DATA_PLAY_DRUMS, NULL, 0, 0, -8 } } },
         { "lead", 0.75, { { "saxophone", 65, DATA_PLAY_LEAD, NULL, 51, 78, -9 }, { "saxophone", 66, DATA_PLAY_LEAD, NULL, 46, 72, -9 },
                           { "trumpet", 56, DATA_PLAY_LEAD, NULL, 56, 80, -10 } } },
         { "rhythm", 0.5, { { EG, 26, DATA_PLAY_GUITAR, &comping, 45, 72, -11 } } },
-        { "counter", 0.3, { { "vibraphone", 11, DATA_PLAY_COUNTER, NULL, 58, 84, -12 }, { "vibraphone", 11, DATA_PLAY_KEYS, &comping, 58, 84, -12 } } } } },
-    { "classical", 66, 126, 0.45, 0.4, 0.0, 0.5, 9, classical_major, classical_minor, melody_slow4, melody3, NULL, NULL, NULL, NULL,
+        { "counter", 0.3, { { "vibraphone", 11, DATA_PLAY_COUNTER, NULL, 58, 84, -12 }, { "vibraphone", 11, DATA_PLAY_KEYS, &comping, 58, 84, -12 } } } },
+      .form = data_head_form, .flags = DATA_SONG_ROOTLESS | DATA_SONG_BOSSA },
+    { "classical", 66, 126, 0.45, 0.4, 0.0, 0.5, 9, classical_major, classical_minor, melody_slow4, data_melody3, NULL, NULL, NULL, NULL,
       { { "rhythm", 0.75, { { "piano", 0, DATA_PLAY_KEYS, &classic_keys, 40, 81, -8 } } },
         { "lead", 0.8, { { "violin", 40, DATA_PLAY_LEAD, NULL, 62, 88, -10 } } },
         { "bass", 0.85, { { "cello", 42, DATA_PLAY_BASS, &cello_bass, 36, 57, -9 } } },
         { "counter", 0.5, { { "flute", 73, DATA_PLAY_COUNTER, NULL, 67, 91, -12 }, { "flute", 73, DATA_PLAY_LEAD, NULL, 67, 91, -12 } } },
-        { "pad", 0.6, { { "strings", 48, DATA_PLAY_PAD, &string_section, 52, 79, -12 } } } } },
+        { "pad", 0.6, { { "strings", 48, DATA_PLAY_PAD, &string_section, 52, 79, -12 } } } }, .flags = 0 },
     { 0 }
 };

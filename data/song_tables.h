@@ -6,8 +6,9 @@
  *           C c      all notes at once, strong or soft      B  bass note (root), b  its fifth
  *           1..6     one note of the voicing, from below, left ringing
  *           P        power chord, p the same palm-muted, r  palm-muted root alone
- *   bass    R root, 5 fifth, 8 octave, 3 third, 7 seventh, a approach to the next root, g ghost note
- *   drums   X accent, x normal, o soft
+ *           q s v    root with fifth, sixth, minor seventh: the two-string shuffle of the blues
+ *   bass    R root, 5 fifth, 6 sixth, 8 octave, 3 third, 7 seventh, a approach to the next root, g ghost note
+ *   drums   X accent, x normal, o soft, r two soft strokes in the time of one
  *   melody  x  a new note
  */
 #ifndef BL_DATA_SONG_TABLES_H
@@ -66,9 +67,29 @@ typedef struct data_genre_table {
     const data_groove  *quiet4, *loud4, *three_; /* drums; NULL: none                             */
     const data_groove  *swung;
     data_slot    slots[DATA_MAX_SLOTS];       /* role NULL ends                                   */
+    const char *const  *form;                 /* kinds of sections in turn, NULL ends; NULL: a song's */
+    int          unit;                        /* bars of a section; 0: 4, or 8 in a long song     */
+    unsigned     flags;                       /* DATA_SONG_...                                    */
+    int          voice_span;                  /* semitones the singer uses; 0: 12 to 16           */
 } data_genre_table;
 
-extern const data_genre_table data_genre_tables[]; /* name NULL ends */
+enum {
+    DATA_SONG_ROOTLESS = 1, /* chords of four notes leave the root to the bass                                */
+    DATA_SONG_BOSSA = 2,    /* a song that is not swung has a bossa nova's bass                               */
+    DATA_SONG_BLUES = 4,    /* lines use the tonic's minor pentatonic over any chord; an intro is a turnaround */
+    DATA_SONG_SIXTEENTHS = 8 /* the sixteenths swing, not the eighths                                         */
+};
+
+/* name NULL ends each. */
+extern const data_genre_table data_band_genres[];  /* song_tables.c: rock, pop, jazz, classical       */
+extern const data_genre_table data_roots_genres[]; /* song_tables_roots.c: blues, country, reggae     */
+extern const data_genre_table data_beat_genres[];  /* song_tables_beat.c: disco, metal, hip-hop       */
+
+/* Patterns that several genres share. */
+extern const data_style_set data_strummed, data_picked, data_chopped, data_keys, data_padding, data_organ, data_bass_lines, data_two_feel;
+extern const data_pattern   data_melody4[], data_melody3[];
+extern const data_groove    data_rock_three[];
+extern const char *const    data_head_form[];
 
 /* What the bass plays in a jazz song that is not swung. */
 extern const data_style_set data_bossa_bass;

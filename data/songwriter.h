@@ -16,7 +16,7 @@
  * Errors   BL_EARG: unknown genre (names the nearest) or seconds outside 8..600. BL_ENOMEM.
  * Memory   Filled from zero; release with data_composition_free. On failure it is freed and zeroed.
  * Threads  Pure: same genre, seconds and seed, same song.
- * Tested   tests/data/test_songwriter.c
+ * Tested   tests/data/test_songwriter.c, test_song_genres.c
  */
 #ifndef BL_DATA_SONGWRITER_H
 #define BL_DATA_SONGWRITER_H

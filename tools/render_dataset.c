@@ -22,14 +22,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SAMPLE_RATE = 44100, MAX_TRACKS = 16, MAX_GENRES = 8, RECIPE_VERSION = 1, TONE_PARTS = 4 };
+enum { SAMPLE_RATE = 44100, MAX_TRACKS = 16, MAX_GENRES = 16, RECIPE_VERSION = 1, TONE_PARTS = 4 };
 
 static struct {
     int64_t     n_songs, seed, threads;
     double      seconds;
     const char *genres, *soundfont;
     int         tones, quiet;
-} args = { 24, 1, 0, 30, "rock,pop,jazz,classical", DATA_SOUNDFONT_PATH, 0, 0 };
+} args = { 24, 1, 0, 30, "rock,pop,jazz,classical,blues,country,reggae,disco,metal,hip-hop", DATA_SOUNDFONT_PATH, 0, 0 };
 
 static const bl_cli_program program = {
     "render_dataset", "[options] OUT_DIR",
@@ -40,7 +40,7 @@ static const bl_cli_program program = {
 
 static const bl_cli_option options[] = {
     { "songs", 'n', BL_CLI_INT, &args.n_songs, "N", "how many songs, dealt to the genres in turn (24)" },
-    { "genres", 'g', BL_CLI_TEXT, &args.genres, "LIST", "of rock,pop,jazz,classical (all)" },
+    { "genres", 'g', BL_CLI_TEXT, &args.genres, "LIST", "of rock,pop,jazz,classical,blues,country,reggae,disco,metal,hip-hop (all)" },
     { "seconds", 's', BL_CLI_REAL, &args.seconds, "S", "length of a song, 8 to 600 (30)" },
     { "seed", 0, BL_CLI_INT, &args.seed, "N", "other songs (1)" },
     { "threads", 'j', BL_CLI_INT, &args.threads, "N", "songs rendered at once (all processors)" },
