@@ -102,6 +102,8 @@ $(B)/nn/kernel/avx512.o: private MORE := $(KERNELS) -march=skylake-avx512
 $(B)/nn/kernel/avx2.o:   private MORE := $(KERNELS) -march=haswell
 endif
 $(B)/nn/kernel/generic.o: private MORE := $(KERNELS)
+# Kernel values in double, for which -O3 is enough but for fused multiply-adds.
+$(B)/nn/models/svm_kernel.o: private MORE := -ffp-contract=fast
 
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)

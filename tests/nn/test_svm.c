@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "base/rng.h"
-#include "nn/models/svm.h"
+#include "nn/models/svm_private.h"
 #include "tests/golden_text.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ static void compare_with_libsvm(const char *name, nn_svm_opt opt)
     data d = load();
     bl_error err = { 0 };
     char block[64];
-    opt.tolerance = 1e-6;
+    opt.tolerance = 1e-10;
     opt.standardise = 1;
     nn_svm *s = nn_svm_train(d.x, d.n, d.dim, d.y, 4, NULL, &opt, &err);
     assert_non_null(s);
@@ -55,7 +55,7 @@ static void compare_with_libsvm(const char *name, nn_svm_opt opt)
     nn_svm_decide(s, d.test, d.n_test, got);
     nn_svm_predict(s, d.test, d.n_test, labels, NULL);
     for (int64_t i = 0; i < d.n_test * s->n_pairs; i++)
-        assert_true(fabs(got[i] - want[i]) < 1e-5);
+        assert_true(fabs(got[i] - want[i]) < 1e-6);
     for (int64_t i = 0; i < d.n_test; i++)
         assert_int_equal(labels[i], want_labels[i]);
     for (int c = 0; c < 4; c++)
@@ -114,6 +114,88 @@ static void coupling_solves_the_system_of_wu_lin_and_weng(void **state)
         assert_true(fabs(p[c] - want[c]) < 1e-6);
     free(r);
     free(want);
+}
+
+static void sigmoids_equal_platts_by_another_optimiser(void **state)
+{
+    static const char *const cases[] = { "overlap", "apart" };
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        char name[32];
+        int64_t n;
+        double A, B, scratch[80];
+        snprintf(name, sizeof name, "%s_f", cases[k]);
+        double *f = golden_block(golden, name, NULL, &n);
+        snprintf(name, sizeof name, "%s_y", cases[k]);
+        double *y = golden_block(golden, name, NULL, NULL);
+        snprintf(name, sizeof name, "%s_ab", cases[k]);
+        double *want = golden_block(golden, name, NULL, NULL);
+        assert_int_equal(n, 80);
+        nn_svm_fit_sigmoid(f, y, n, scratch, &A, &B);
+        assert_true(fabs(A - want[0]) < 1e-3 * fabs(want[0]) && fabs(B - want[1]) < 1e-3 * fabs(want[0]));
+        free(f);
+        free(y);
+        free(want);
+    }
+}
+
+/* libsvm stops coupling at 0.005 / k, so its probabilities are good to some thousandths. */
+static void probabilities_equal_libsvms_with_its_sigmoids(void **state)
+{
+    data d = load();
+    bl_error err = { 0 };
+    double *A = golden_block(golden, "libsvm_a", NULL, NULL), *B = golden_block(golden, "libsvm_b", NULL, NULL),
+           *want = golden_block(golden, "libsvm_probability", NULL, NULL), p[4];
+    const nn_svm_opt opt = { .kernel = NN_SVM_RBF, .C = 10, .gamma = 0.2, .tolerance = 1e-10, .standardise = 1, .probability = 1 };
+    (void)state;
+    nn_svm *s = nn_svm_train(d.x, d.n, d.dim, d.y, 4, NULL, &opt, &err);
+    assert_non_null(s);
+    for (int q = 0; q < s->n_pairs; q++) {
+        s->prob_a[q] = A[q];
+        s->prob_b[q] = B[q];
+    }
+    for (int64_t i = 0; i < d.n_test; i++) {
+        nn_svm_predict(s, d.test + i * d.dim, 1, NULL, p);
+        for (int c = 0; c < 4; c++)
+            assert_true(fabs(p[c] - want[4 * i + c]) < 5e-3);
+    }
+    nn_svm_free(s);
+    free(A);
+    free(B);
+    free(want);
+    unload(&d);
+}
+
+/* A kernel value that is rounded to float and no better than that would differ in the eighth digit. */
+static void kernel_values_are_exact_to_double(void **state)
+{
+    enum { N = 37, DIM = 13 };
+    double x[N * DIM], square[N], got[N * 40];
+    const int64_t start[] = { 0, 11, N };
+    int64_t place[3];
+    nn_svm_panels panels;
+    bl_rng rng;
+    (void)state;
+    bl_rng_seed(&rng, 5);
+    for (int i = 0; i < N; i++) {
+        square[i] = 0;
+        for (int d = 0; d < DIM; d++) {
+            x[i * DIM + d] = 3 * bl_rng_normal(&rng);
+            square[i] += x[i * DIM + d] * x[i * DIM + d];
+        }
+    }
+    assert_true(nn_svm_panels_new(&panels, x, DIM, 2, start, place));
+    assert_int_equal(place[1], 16);
+    assert_int_equal(place[2], 48);
+    nn_svm_kernel_double(&panels, NN_SVM_RBF, 0.02, x, square, N, 16, 48, got, 40);
+    for (int i = 0; i < N; i++)
+        for (int j = 11; j < N; j++) {
+            double sum = 0;
+            for (int d = 0; d < DIM; d++)
+                sum += (x[i * DIM + d] - x[j * DIM + d]) * (x[i * DIM + d] - x[j * DIM + d]);
+            assert_true(fabs(got[i * 40 + j - 11] - exp(-0.02 * sum)) < 1e-14);
+        }
+    nn_svm_panels_free(&panels);
 }
 
 /* Two overlapping clouds, of which the true probability of each point is known. */
@@ -280,6 +362,9 @@ int main(void)
         cmocka_unit_test(class_weights_equal_libsvm),
         cmocka_unit_test(a_small_cache_changes_no_decision),
         cmocka_unit_test(coupling_solves_the_system_of_wu_lin_and_weng),
+        cmocka_unit_test(sigmoids_equal_platts_by_another_optimiser),
+        cmocka_unit_test(probabilities_equal_libsvms_with_its_sigmoids),
+        cmocka_unit_test(kernel_values_are_exact_to_double),
         cmocka_unit_test(probabilities_are_calibrated),
         cmocka_unit_test(search_finds_the_kernel_width_of_a_chessboard),
         cmocka_unit_test(folds_keep_groups_together_and_classes_even),

@@ -5,6 +5,7 @@ Writes tests/golden/svm.txt: blocks of "name rows columns" and then the numbers.
 libsvm's sign: positive means the first class of the pair.
 """
 import numpy as np
+from sklearn.calibration import _sigmoid_calibration
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -13,7 +14,7 @@ def write(f, name, a):
     a = np.atleast_2d(np.asarray(a, dtype=np.float64))
     f.write(f"{name} {a.shape[0]} {a.shape[1]}\n")
     for row in a:
-        f.write(" ".join(f"{v:.9g}" for v in row) + "\n")
+        f.write(" ".join(f"{v:.12g}" for v in row) + "\n")
 
 
 def couple(r):
@@ -42,13 +43,10 @@ with open("tests/golden/svm.txt", "w") as f:
     write(f, "test", test)
     for name, opt in (("rbf", dict(kernel="rbf", C=10.0, gamma=0.2)), ("linear", dict(kernel="linear", C=0.5)),
                       ("balanced", dict(kernel="rbf", C=1.0, gamma=0.5, class_weight="balanced"))):
-        m = SVC(tol=1e-6, decision_function_shape="ovo", **opt).fit(xs, y)
+        m = SVC(tol=1e-10, decision_function_shape="ovo", **opt).fit(xs, y)
         write(f, name + "_decision", m.decision_function(ts))
         write(f, name + "_labels", m.predict(ts))
         write(f, name + "_n_support", m.n_support_)
-    two = (y == 0) | (y == 2)
-    m = SVC(tol=1e-6, kernel="rbf", C=2.0, gamma="scale").fit(xs[two], y[two])
-    write(f, "two_decision", -m.decision_function(ts))
     r = np.zeros((4, 4))
     for i in range(4):
         for j in range(i + 1, 4):
@@ -56,3 +54,16 @@ with open("tests/golden/svm.txt", "w") as f:
             r[j, i] = 1 - r[i, j]
     write(f, "pairwise", r)
     write(f, "coupled", couple(r))
+    # Platt's sigmoid by another optimiser (BFGS), on decisions that overlap and on ones that do not.
+    for name, gap in (("overlap", 1.0), ("apart", 6.0)):
+        f_y = np.where(rng.uniform(size=80) < 0.3, 1, -1)
+        f_x = gap * f_y / 2 + rng.normal(size=80)
+        a_b = _sigmoid_calibration(f_x, f_y)
+        write(f, f"{name}_f", f_x)
+        write(f, f"{name}_y", f_y)
+        write(f, f"{name}_ab", a_b)
+    # libsvm's own probabilities with libsvm's own A and B.
+    m = SVC(tol=1e-10, kernel="rbf", C=10.0, gamma=0.2, probability=True, random_state=0).fit(xs, y)
+    write(f, "libsvm_a", m.probA_)
+    write(f, "libsvm_b", m.probB_)
+    write(f, "libsvm_probability", m.predict_proba(ts))
