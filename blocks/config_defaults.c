@@ -77,6 +77,7 @@ const char *const blocks_config_sections[] = {
     "features", "encoder", "decoder", "autoencoder",                                 /* train_autoencoder       */
     "segmenter", "tone_detector",                                                    /* programs of these names */
     "classifier", "classifier_training",                                             /* train_classifier        */
+    "chords", "chords_training",                                                     /* train_chords            */
     "bilstm", "temporal",                                                            /* train_bilstm            */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,

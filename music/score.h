@@ -28,7 +28,8 @@ typedef struct music_track {
 
 typedef struct music_tempo { double time_s, bpm; } music_tempo;                 /* from time_s on */
 typedef struct music_meter { double time_s; int numerator, denominator; } music_meter;
-typedef struct music_chord_span { double start_s, end_s; char name[16]; } music_chord_span; /* "Am7", "N" */
+/* "Am7", "N"; confidence: how probable a heard chord is, 0 where it was not heard but arranged or given. */
+typedef struct music_chord_span { double start_s, end_s; char name[16]; double confidence; } music_chord_span;
 typedef struct music_marker { double time_s; char text[64]; } music_marker;     /* sections       */
 
 typedef struct music_score {

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Songs of POP909 played by a band, with the corpus' chords, key, beats and melody as truth.
 
-    /usr/bin/python3 tools/render_arrangements.py --data ../shared/data --soundfont FONT.sf2 --seed 1 --songs 250 OUT
-    /usr/bin/python3 tools/render_arrangements.py ... --ids 012 018 --style plain OUT
+    /usr/bin/python3 tools/render_arrangements.py OUT --data ../shared/data --soundfont FONT.sf2 --seed 1 --songs 250
+    /usr/bin/python3 tools/render_arrangements.py OUT ... --ids 012 018 --style plain
 
-Writes OUT/ID-SEED/mixture.flac and truth.json, as tools/render_dataset does. The corpus' tracks sound as they are, in other
+Writes OUT/train/ID-SEED/mixture.flac and truth.json, as tools/render_dataset does (OUT/validation for a twelfth of the songs,
+so that no song is on both sides in two arrangements; OUT/ID-SEED for named ones). The corpus' tracks sound as they are, in other
 instruments (style varied) or as written (plain: piano, a voice for the melody); a bass, a pad, strummed chords or power chords
 that follow the chord labels may join, and a drummer of the groove set, stretched onto the song's beats. Levels, tuning,
 programs and who plays are drawn from the seed and the song's number: the same bytes again. Songs whose number is a multiple of
@@ -334,7 +335,8 @@ def main():
         folders = folders[:a.songs]
     drums = list_drums(a.data)
     for f in folders:
-        render(f, a.out / f"{f.name}-{a.seed}", a.soundfont, a.seed, a.seconds, a.rate, a.style == "plain", drums)
+        part = "" if a.ids else "validation" if int(f.name) % HELD_OUT_EVERY == 1 and int(f.name) % 4 == 1 else "train"
+        render(f, a.out / part / f"{f.name}-{a.seed}", a.soundfont, a.seed, a.seconds, a.rate, a.style == "plain", drums)
 
 
 if __name__ == "__main__":
