@@ -37,8 +37,8 @@ static infer_plan example(void)
     p.tuning_cents = -12.34;
     p.n_chords = 2;
     p.chords = calloc(2, sizeof *p.chords);
-    p.chords[0] = (music_chord_span){ 0, 6.1234567, "Am" };
-    p.chords[1] = (music_chord_span){ 6.1234567, 12.3456789, "F#m7b5" };
+    p.chords[0] = (music_chord_span){ .end_s = 6.1234567, .name = "Am" };
+    p.chords[1] = (music_chord_span){ .start_s = 6.1234567, .end_s = 12.3456789, .name = "F#m7b5" };
     p.n_melody = 1;
     p.melody = calloc(1, sizeof *p.melody);
     p.melody[0] = (music_note){ 0.123456789, 1.5, 57, 80 };

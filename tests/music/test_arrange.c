@@ -372,7 +372,7 @@ static void faults_are_named(void **state)
     in.intervals = &(music_interval){ 5, 4 };
     in.n_intervals = 1;
     FAIL("interval 5-4 s");
-    in.chords = &(music_chord_span){ 0, 5, "Qx" };
+    in.chords = &(music_chord_span){ .end_s = 5, .name = "Qx" };
     in.n_chords = 1;
     FAIL("chord \"Qx\" at 0 s is not a chord name");
     in.duration_s = 0;
