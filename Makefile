@@ -75,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check check-python evaluate lib install test-programs demo help clean packages lint bench bench-kernels FORCE
+.PHONY: all check check-python evaluate lib install test-programs demo help clean packages lint bench bench-kernels bench-clusters FORCE
 all: $(BINS)
 
 define module_rules
@@ -104,6 +104,7 @@ endif
 $(B)/nn/kernel/generic.o: private MORE := $(KERNELS)
 # Kernel values in double, for which -O3 is enough but for fused multiply-adds.
 $(B)/nn/models/svm_kernel.o: private MORE := -ffp-contract=fast
+$(B)/nn/models/kmeans_nearest.o: private MORE := -ffp-contract=fast
 
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
@@ -214,6 +215,11 @@ $(BENCH_KERNELS): $(B)/tests/bench/bench_kernels.o $(foreach m,$(call upto,nn),$
 bench-kernels: $(BENCH_KERNELS)
 	$(Q)for threads in $(or $(THREADS),1 2); do $(BENCH_KERNELS) $$threads $(CASES); done
 
+# k-means beside scikit-learn's.
+bench-clusters: lib
+	$(Q)for threads in $(or $(THREADS),1 2); do OMP_NUM_THREADS=$$threads BACKLINE_LIBRARY=$(SHARED) $(or $(PYTHON),/usr/bin/python3) \
+	  tools/evaluate/lib_clusters.py; done
+
 # How well we listen, on ground truth: make evaluate TASKS="pitch beats" DATA=../shared/data
 EVALUATION := python3-mir-eval python3-sklearn python3-aubio python3-soundfile python3-mido python3-scipy timgm6mb-soundfont
 evaluate: all $(SHARED)
@@ -231,7 +237,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-	@echo 'targets: all check check-python evaluate bench bench-kernels demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
+	@echo 'targets: all check check-python evaluate bench bench-kernels bench-clusters demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -1,6 +1,7 @@
 #include "nn/models/kmeans.h"
 
 #include "base/rng.h"
+#include "nn/models/kmeans_private.h"
 #include "nn/models/rows.h"
 
 #include <math.h>
@@ -8,108 +9,198 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 8, CHUNK = 256 };
+enum { RUN = NN_KMEANS_RUN, LANES = NN_KMEANS_LANES, MAX_CANDIDATES = 32 };
 
-/* Everything one fit needs, allocated once and shared by its restarts. */
+/* Everything one fit needs, allocated once and shared by its restarts. Points are taken in runs of RUN, which do not depend on
+ * the number of threads. */
 typedef struct work {
     const float *x;
-    int64_t      n, dim;
-    int          k, k_padded;
-    float       *transposed;  /* [dim, k_padded]: distances to eight centroids at a time           */
-    float       *centroids;   /* [k, dim]                                                          */
-    float       *best;        /* [k, dim] of the best run so far                                   */
-    int         *labels, *previous, *best_labels; /* [n]                                           */
-    float       *distance2;   /* [n] to the point's own centroid                                   */
-    float       *candidate2;  /* [n] k-means++: distances if the candidate were taken              */
-    int64_t     *start, *order; /* [k + 1], [n]: points by cluster                                 */
-    double      *sums;        /* [k, dim]                                                          */
-    double      *shift2;      /* [k]                                                               */
+    int64_t      n, dim, n_runs;
+    int          k, n_candidates;
+    float       *centroids, *best;            /* [k, dim]; of the best run so far                            */
+    int         *labels, *summed, *best_labels; /* [n]; summed: the cluster in whose sum a point stands, or -1 */
+    float       *distance2;                   /* [n] squared, to the point's own centroid                    */
+    float       *upper, *lower;               /* [n] bounds of the distances to its own centroid, to any other */
+    float       *candidate2;                  /* [n_candidates, n] k-means++: distances if it were taken     */
+    double      *run_sums;                    /* [n_candidates, n_runs] of candidate2                        */
+    int64_t     *start, *event;               /* [k + 1], [2 n]: points that enter (>= 0) or leave a cluster  */
+    int64_t     *count;                       /* [k] points in the sums                                      */
+    double      *sums;                        /* [k, dim]                                                    */
+    float       *moved, *apart;               /* [k] a centroid's last step; half the way to the next one    */
 } work;
 
 static void work_free(work *w)
 {
-    free(w->transposed);
     free(w->centroids);
     free(w->best);
     free(w->labels);
-    free(w->previous);
+    free(w->summed);
     free(w->best_labels);
     free(w->distance2);
+    free(w->upper);
+    free(w->lower);
     free(w->candidate2);
+    free(w->run_sums);
     free(w->start);
-    free(w->order);
+    free(w->event);
+    free(w->count);
     free(w->sums);
-    free(w->shift2);
+    free(w->moved);
+    free(w->apart);
 }
 
-static int work_new(work *w, const float *x, int64_t n, int64_t dim, int k)
+static int work_new(work *w, const float *x, int64_t n, int64_t dim, int k, int with_start)
 {
-    const size_t kd = (size_t)k * (size_t)dim, un = (size_t)n;
-    *w = (work){ .x = x, .n = n, .dim = dim, .k = k, .k_padded = (k + LANES - 1) / LANES * LANES };
-    w->transposed = calloc((size_t)w->k_padded * (size_t)dim, sizeof *w->transposed);
+    const size_t kd = (size_t)k * (size_t)dim, un = (size_t)n, uk = (size_t)k;
+    *w = (work){ .x = x, .n = n, .dim = dim, .k = k, .n_runs = (n + RUN - 1) / RUN,
+                 .n_candidates = with_start ? 0 : 2 + (int)log((double)k) };
     w->centroids = calloc(kd, sizeof *w->centroids);
     w->best = calloc(kd, sizeof *w->best);
     w->labels = calloc(un, sizeof *w->labels);
-    w->previous = calloc(un, sizeof *w->previous);
+    w->summed = calloc(un, sizeof *w->summed);
     w->best_labels = calloc(un, sizeof *w->best_labels);
     w->distance2 = calloc(un, sizeof *w->distance2);
-    w->candidate2 = calloc(un, sizeof *w->candidate2);
-    w->start = calloc((size_t)k + 1, sizeof *w->start);
-    w->order = calloc(un, sizeof *w->order);
+    w->upper = calloc(un, sizeof *w->upper);
+    w->lower = calloc(un, sizeof *w->lower);
+    w->candidate2 = calloc((size_t)w->n_candidates * un + 1, sizeof *w->candidate2);
+    w->run_sums = calloc((size_t)(w->n_candidates + 1) * (size_t)w->n_runs, sizeof *w->run_sums);
+    w->start = calloc(uk + 2, sizeof *w->start);
+    w->event = calloc(2 * un, sizeof *w->event);
+    w->count = calloc(uk, sizeof *w->count);
     w->sums = calloc(kd, sizeof *w->sums);
-    w->shift2 = calloc((size_t)k, sizeof *w->shift2);
-    return w->transposed && w->centroids && w->best && w->labels && w->previous && w->best_labels && w->distance2 &&
-           w->candidate2 && w->start && w->order && w->sums && w->shift2;
+    w->moved = calloc(uk, sizeof *w->moved);
+    w->apart = calloc(uk, sizeof *w->apart);
+    return w->centroids && w->best && w->labels && w->summed && w->best_labels && w->distance2 && w->upper && w->lower &&
+           w->candidate2 && w->run_sums && w->start && w->event && w->count && w->sums && w->moved && w->apart;
 }
 
-static void transpose(const float *centroids, int k, int k_padded, int64_t dim, float *out)
+static void run_rows(const float *x, int64_t n, int64_t dim, const float **row)
 {
-    for (int64_t i = 0; i < dim; i++)
-        for (int j = 0; j < k_padded; j++)
-            out[i * k_padded + j] = centroids[(j < k ? j : 0) * dim + i];
+    for (int64_t p = 0; p < n; p++)
+        row[p] = x + p * dim;
 }
 
-/* Nearest of k centroids, given transposed; the first of equals. */
-static int nearest(const float *x, const float *transposed, int k, int k_padded, int64_t dim, float *distance2)
+/* What arithmetic in float32 may be off by, as a factor on a distance: bounds are widened by it, so that a point they pass over
+ * has the same label as if its distances had been computed. */
+static float slack_of(const work *w)
 {
-    int best = 0;
-    float least = INFINITY;
-    for (int block = 0; block < k; block += LANES) {
-        float sum[LANES] = { 0 };
-        for (int64_t i = 0; i < dim; i++)
-            for (int l = 0; l < LANES; l++) {
-                const float d = x[i] - transposed[i * k_padded + block + l];
-                sum[l] += d * d;
-            }
-        for (int l = 0; l < LANES && block + l < k; l++)
-            if (sum[l] < least) {
-                least = sum[l];
-                best = block + l;
-            }
-    }
-    *distance2 = least;
-    return best;
+    return 1e-6f + 6e-8f * (float)w->dim;
 }
 
-static void assign(work *w)
+/* ---- assignment --------------------------------------------------------------------------------- */
+
+/* Labels, distances and bounds of all points from scratch. */
+static void assign_all(work *w)
 {
-    transpose(w->centroids, w->k, w->k_padded, w->dim, w->transposed);
+    const float slack = slack_of(w);
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < w->n; i++)
-        w->labels[i] = nearest(w->x + i * w->dim, w->transposed, w->k, w->k_padded, w->dim, w->distance2 + i);
+    for (int64_t r = 0; r < w->n_runs; r++) {
+        const int64_t first = r * RUN, n = w->n - first < RUN ? w->n - first : RUN;
+        const float *row[RUN];
+        float second2[RUN];
+        run_rows(w->x + first * w->dim, n, w->dim, row);
+        nn_kmeans_nearest(row, n, w->dim, w->centroids, w->k, w->labels + first, w->distance2 + first, second2);
+        for (int64_t p = 0; p < n; p++) {
+            w->upper[first + p] = sqrtf(w->distance2[first + p]) * (1 + slack);
+            w->lower[first + p] = sqrtf(second2[p]) * (1 - slack);
+        }
+    }
 }
 
-static double sum_double(const float *v, int64_t n)
+/* Half of each centroid's distance to the nearest other one: a point closer than that to its own has no closer one. */
+static void measure_gaps(work *w)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)v[i];
-    return sum;
+    const float slack = slack_of(w);
+    #pragma omp parallel for schedule(static)
+    for (int a = 0; a < w->k; a++) {
+        float least = INFINITY;
+        for (int b = 0; b < w->k; b++) {
+            const float d = b == a ? INFINITY : nn_rows_distance2(w->centroids + a * w->dim, w->centroids + b * w->dim, w->dim);
+            least = d < least ? d : least;
+        }
+        w->apart[a] = sqrtf(least) / 2 * (1 - slack);
+    }
 }
+
+/* The points of a run whose bounds leave their label open: first after both bounds followed the centroids' last step, then
+ * with the distance to their own centroid computed. open [RUN]; returns how many. */
+static int64_t open_points(work *w, int64_t first, int64_t n, float step, float own_step, int widest, float slack, int64_t *open)
+{
+    const int *label = w->labels + first;
+    float *upper = w->upper + first, *lower = w->lower + first;
+    int64_t n_open = 0, n_left = 0;
+    for (int64_t p = 0; p < n; p++) {
+        const float u = (upper[p] + w->moved[label[p]]) * (1 + 2e-7f);
+        const float l = (lower[p] - (label[p] == widest ? own_step : step)) * (1 - 2e-7f);
+        const float gap = w->apart[label[p]], bound = l > gap ? l : gap;
+        upper[p] = u;
+        lower[p] = l;
+        open[n_open] = p;
+        n_open += !(u < bound);
+    }
+    for (int64_t i = 0; i < n_open; i++) {
+        const int64_t p = open[i];
+        const float gap = w->apart[label[p]], bound = lower[p] > gap ? lower[p] : gap;
+        const float d2 = nn_rows_distance2(w->x + (first + p) * w->dim, w->centroids + label[p] * w->dim, w->dim);
+        upper[p] = sqrtf(d2) * (1 + slack);
+        open[n_left] = p;
+        n_left += !(upper[p] < bound);
+    }
+    return n_left;
+}
+
+/* Labels after the centroids moved: Hamerly's bounds spare most points their distances. */
+static void assign_moved(work *w)
+{
+    const float slack = slack_of(w);
+    float step = 0, own_step = 0;
+    int widest = -1;
+    for (int c = 0; c < w->k; c++)
+        if (widest < 0 || w->moved[c] > step) {
+            own_step = step;
+            step = w->moved[c];
+            widest = c;
+        } else if (w->moved[c] > own_step) {
+            own_step = w->moved[c];
+        }
+    measure_gaps(w);
+    #pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < w->n_runs; r++) {
+        const int64_t first = r * RUN;
+        int64_t open[RUN];
+        const int64_t n = open_points(w, first, w->n - first < RUN ? w->n - first : RUN, step, own_step, widest, slack, open);
+        const float *row[RUN];
+        float first2[RUN], second2[RUN];
+        int label[RUN];
+        for (int64_t i = 0; i < n; i++)
+            row[i] = w->x + (first + open[i]) * w->dim;
+        if (n > 0)
+            nn_kmeans_nearest(row, n, w->dim, w->centroids, w->k, label, first2, second2);
+        for (int64_t i = 0; i < n; i++) {
+            w->labels[first + open[i]] = label[i];
+            w->upper[first + open[i]] = sqrtf(first2[i]) * (1 + slack);
+            w->lower[first + open[i]] = sqrtf(second2[i]) * (1 - slack);
+        }
+    }
+}
+
+/* ---- means -------------------------------------------------------------------------------------- */
 
 /* Every empty cluster takes the point that lies farthest from its centroid, as long as that leaves one behind. */
-static void repair_empty(work *w, int64_t *count)
+static void repair_empty(work *w)
 {
+    int64_t *count = w->start;
+    int any = 0;
+    memset(count, 0, (size_t)w->k * sizeof *count);
+    for (int64_t i = 0; i < w->n; i++)
+        count[w->labels[i]]++;
+    for (int c = 0; c < w->k; c++)
+        any |= !count[c];
+    if (!any)
+        return;
+    #pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < w->n; i++)
+        w->distance2[i] = nn_rows_distance2(w->x + i * w->dim, w->centroids + w->labels[i] * w->dim, w->dim);
     for (int c = 0; c < w->k; c++) {
         int64_t farthest = -1;
         if (count[c])
@@ -123,57 +214,107 @@ static void repair_empty(work *w, int64_t *count)
         count[c] = 1;
         w->labels[farthest] = c;
         w->distance2[farthest] = 0;
+        w->upper[farthest] = INFINITY; /* its bounds are about another centroid */
+        w->lower[farthest] = 0;
     }
 }
 
-/* Centroids become the means of their points; returns the sum of squared shifts. One thread sums one cluster,
- * in the order of the points. */
-static double update(work *w)
+/* The points whose cluster is not the one they were summed in, sorted by cluster and within it in their own order: i where point i
+ * enters, -1 - i where it leaves. start [k + 1]. Returns how many points changed. */
+static int64_t find_events(work *w)
 {
-    int64_t *count = w->start + 1;
-    double shift = 0;
-
-    memset(w->start, 0, ((size_t)w->k + 1) * sizeof *w->start);
+    int64_t changed = 0, *start = w->start;
+    memset(start, 0, ((size_t)w->k + 2) * sizeof *start);
     for (int64_t i = 0; i < w->n; i++)
-        count[w->labels[i]]++;
-    repair_empty(w, count);
+        if (w->labels[i] != w->summed[i]) {
+            changed++;
+            start[w->labels[i] + 2]++;
+            if (w->summed[i] >= 0)
+                start[w->summed[i] + 2]++;
+        }
     for (int c = 0; c < w->k; c++)
-        w->start[c + 1] += w->start[c];
-    for (int64_t i = w->n - 1; i >= 0; i--)
-        w->order[--w->start[w->labels[i] + 1]] = i;
-    /* start[c + 1] now is where cluster c begins; move the bounds back into place. */
-    memmove(w->start, w->start + 1, (size_t)w->k * sizeof *w->start);
-    w->start[w->k] = w->n;
+        start[c + 2] += start[c + 1];
+    for (int64_t i = 0; i < w->n && changed > 0; i++)
+        if (w->labels[i] != w->summed[i]) {
+            w->event[start[w->labels[i] + 1]++] = i;
+            if (w->summed[i] >= 0)
+                w->event[start[w->summed[i] + 1]++] = -1 - i;
+            w->summed[i] = w->labels[i];
+        }
+    return changed;
+}
 
-    #pragma omp parallel for schedule(dynamic)
+/* Centroids become the means of their points: the sums follow those that changed sides. One thread sums one cluster, in the
+ * order of the points. Returns the sum of squared shifts; *changed: points with another label than before. */
+static double update(work *w, int64_t *changed)
+{
+    double shift = 0;
+    repair_empty(w);
+    *changed = find_events(w);
+    #pragma omp parallel for schedule(static, 1)
     for (int c = 0; c < w->k; c++) {
-        double *sum = w->sums + c * w->dim;
-        const int64_t first = w->start[c], last = w->start[c + 1];
-        w->shift2[c] = 0;
-        if (first == last)
-            continue;
-        memset(sum, 0, (size_t)w->dim * sizeof *sum);
-        for (int64_t p = first; p < last; p++)
+        double *sum = w->sums + c * w->dim, shift2 = 0;
+        for (int64_t e = w->start[c]; e < w->start[c + 1]; e++) {
+            const int64_t i = w->event[e] >= 0 ? w->event[e] : -1 - w->event[e];
+            const double sign = w->event[e] >= 0 ? 1 : -1;
+            const float *x = w->x + i * w->dim;
             for (int64_t j = 0; j < w->dim; j++)
-                sum[j] += (double)w->x[w->order[p] * w->dim + j];
-        for (int64_t j = 0; j < w->dim; j++) {
-            const float mean = (float)(sum[j] / (double)(last - first));
+                sum[j] += sign * (double)x[j];
+            w->count[c] += w->event[e] >= 0 ? 1 : -1;
+        }
+        for (int64_t j = 0; j < w->dim && w->count[c] > 0; j++) {
+            const float mean = (float)(sum[j] / (double)w->count[c]);
             const double d = (double)mean - (double)w->centroids[c * w->dim + j];
-            w->shift2[c] += d * d;
+            shift2 += d * d;
             w->centroids[c * w->dim + j] = mean;
         }
+        w->moved[c] = (float)sqrt(shift2) * (1 + 2e-7f);
     }
     for (int c = 0; c < w->k; c++)
-        shift += w->shift2[c];
+        shift += (double)w->moved[c] * (double)w->moved[c];
     return shift;
 }
 
-/* Index i with probability proportional to distance2[i]. */
-static int64_t draw(const float *distance2, int64_t n, double total, bl_rng *rng)
+static double sum_double(const float *v, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)v[i];
+    return sum;
+}
+
+/* Lloyd's iterations from w->centroids; returns the inertia. */
+static double lloyd(work *w, int max_iterations, double threshold, int *iterations)
+{
+    int64_t changed = 1;
+    int it = 0;
+    memset(w->summed, -1, (size_t)w->n * sizeof *w->summed);
+    memset(w->sums, 0, (size_t)w->k * (size_t)w->dim * sizeof *w->sums);
+    memset(w->count, 0, (size_t)w->k * sizeof *w->count);
+    while (it < max_iterations) {
+        it++;
+        if (it == 1)
+            assign_all(w);
+        else
+            assign_moved(w);
+        if (update(w, &changed) <= threshold || changed == 0)
+            break;
+    }
+    assign_all(w);
+    *iterations = it;
+    return sum_double(w->distance2, w->n);
+}
+
+/* ---- start -------------------------------------------------------------------------------------- */
+
+/* Index i with probability proportional to distance2[i]; run_sums [n_runs]: sums of its runs. */
+static int64_t draw(const work *w, const float *distance2, const double *run_sums, double total, bl_rng *rng)
 {
     double left = bl_rng_uniform(rng) * total;
-    int64_t last = 0;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t last = 0, r = 0;
+    while (r + 1 < w->n_runs && left >= run_sums[r])
+        left -= run_sums[r++];
+    for (int64_t i = r * RUN; i < w->n; i++) {
         if (distance2[i] <= 0)
             continue;
         last = i;
@@ -184,66 +325,65 @@ static int64_t draw(const float *distance2, int64_t n, double total, bl_rng *rng
     return last;
 }
 
-/* candidate2[i] = min(distance2[i], |x[i] - x[c]|^2); returns its sum. */
-static double with_candidate(work *w, int64_t c)
+/* candidate2[t, i] = min(distance2[i], |x[i] - x[candidate[t]]|^2), its sums by runs, and total [n]. */
+static void try_candidates(work *w, const int64_t *candidate, int n, double *total)
 {
+    const float *centroid[MAX_CANDIDATES];
+    for (int t = 0; t < n; t++)
+        centroid[t] = w->x + candidate[t] * w->dim;
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < w->n; i++) {
-        const float d = nn_rows_distance2(w->x + i * w->dim, w->x + c * w->dim, w->dim);
-        w->candidate2[i] = d < w->distance2[i] ? d : w->distance2[i];
+    for (int64_t r = 0; r < w->n_runs; r++) {
+        const int64_t first = r * RUN, n_points = w->n - first < RUN ? w->n - first : RUN;
+        const float *row[RUN];
+        float found[RUN][LANES];
+        run_rows(w->x + first * w->dim, n_points, w->dim, row);
+        for (int t = 0; t < n; t++) {
+            float *out = w->candidate2 + t * w->n + first;
+            double sum = 0;
+            if (t % LANES == 0)
+                nn_kmeans_distances(row, n_points, w->dim, centroid + t, n - t < LANES ? n - t : LANES, found);
+            for (int64_t p = 0; p < n_points; p++) {
+                const float d = found[p][t % LANES], before = w->distance2[first + p];
+                out[p] = d < before ? d : before;
+                sum += (double)out[p];
+            }
+            w->run_sums[t * w->n_runs + r] = sum;
+        }
     }
-    return sum_double(w->candidate2, w->n);
+    for (int t = 0; t < n; t++) {
+        total[t] = 0;
+        for (int64_t r = 0; r < w->n_runs; r++)
+            total[t] += w->run_sums[t * w->n_runs + r];
+    }
 }
 
 static void plus_plus(work *w, bl_rng *rng)
 {
-    const int n_candidates = 2 + (int)log((double)w->k);
     const size_t row = (size_t)w->dim * sizeof *w->x;
-    double total = INFINITY;
+    double *const run_sums = w->run_sums + w->n_candidates * w->n_runs;
+    double sum = INFINITY;
 
     for (int64_t i = 0; i < w->n; i++)
         w->distance2[i] = INFINITY;
     for (int c = 0; c < w->k; c++) {
-        int64_t chosen = -1;
-        double least = INFINITY;
-        for (int t = 0; t < (c ? n_candidates : 1); t++) {
+        const int n = c ? w->n_candidates : 1;
+        int64_t candidate[MAX_CANDIDATES];
+        double total[MAX_CANDIDATES];
+        int best = 0;
+        for (int t = 0; t < n; t++)
             /* All points covered already: any will do, the clusters then share a place. */
-            const int64_t candidate = c && total > 0 ? draw(w->distance2, w->n, total, rng) : bl_rng_below(rng, w->n);
-            const double sum = with_candidate(w, candidate);
-            if (chosen < 0 || sum < least) {
-                chosen = candidate;
-                least = sum;
-            }
-        }
-        total = with_candidate(w, chosen);
-        float *swap = w->distance2;
-        w->distance2 = w->candidate2;
-        w->candidate2 = swap;
-        memcpy(w->centroids + c * w->dim, w->x + chosen * w->dim, row);
+            candidate[t] = c && sum > 0 ? draw(w, w->distance2, run_sums, sum, rng) : bl_rng_below(rng, w->n);
+        try_candidates(w, candidate, n, total);
+        for (int t = 1; t < n; t++)
+            best = total[t] < total[best] ? t : best;
+        sum = total[best];
+        memcpy(w->distance2, w->candidate2 + best * w->n, (size_t)w->n * sizeof *w->distance2);
+        memcpy(run_sums, w->run_sums + best * w->n_runs, (size_t)w->n_runs * sizeof *run_sums);
+        memcpy(w->centroids + c * w->dim, w->x + candidate[best] * w->dim, row);
     }
 }
 
-/* Lloyd's iterations from w->centroids; returns the inertia. */
-static double lloyd(work *w, int max_iterations, double threshold, int *iterations)
-{
-    int it = 0, stable = 0;
-    memset(w->previous, -1, (size_t)w->n * sizeof *w->previous);
-    while (it < max_iterations && !stable) {
-        it++;
-        assign(w);
-        /* Repair happens inside update, so compare before it: a repaired labelling is a changed one. */
-        stable = !memcmp(w->labels, w->previous, (size_t)w->n * sizeof *w->labels);
-        if (stable)
-            break;
-        memcpy(w->previous, w->labels, (size_t)w->n * sizeof *w->labels);
-        if (update(w) <= threshold)
-            break;
-    }
-    if (!stable)
-        assign(w);
-    *iterations = it;
-    return sum_double(w->distance2, w->n);
-}
+/* ---- the model ---------------------------------------------------------------------------------- */
 
 static bl_status check(const float *x, int64_t n, int64_t dim, int k, bl_error *err)
 {
@@ -274,7 +414,7 @@ bl_status nn_kmeans_fit(nn_kmeans *model, const float *x, int64_t n, int64_t dim
 {
     const int k = opt->k, n_init = start ? 1 : opt->n_init > 0 ? opt->n_init : 10;
     const int max_iterations = opt->max_iterations > 0 ? opt->max_iterations : 300;
-    double best = INFINITY;
+    double best = INFINITY, threshold = opt->tolerance;
     bl_status status = check(x, n, dim, k, err);
     bl_rng rng;
     work w = { 0 };
@@ -282,11 +422,12 @@ bl_status nn_kmeans_fit(nn_kmeans *model, const float *x, int64_t n, int64_t dim
     memset(model, 0, sizeof *model);
     if (status != BL_OK)
         return status;
-    if (!work_new(&w, x, n, dim, k)) {
+    if (!work_new(&w, x, n, dim, k, start != NULL)) {
         status = bl_fail(err, BL_ENOMEM, "k-means: no memory for %lld points", (long long)n);
         goto done;
     }
-    const double threshold = opt->tolerance >= 0 ? opt->tolerance * column_variance(x, n, dim, err) : -1;
+    if (threshold > 0)
+        threshold *= column_variance(x, n, dim, err);
     bl_rng_seed(&rng, opt->seed);
     for (int run = 0; run < n_init; run++) {
         bl_rng own = bl_rng_fork(&rng, (uint64_t)run);
@@ -321,181 +462,21 @@ void nn_kmeans_free(nn_kmeans *model)
     memset(model, 0, sizeof *model);
 }
 
-/* As nearest(), from centroids as they stand in the model; each sum runs in the same order, so the distances
- * are the same to the last bit. */
-static int nearest_plain(const float *x, const nn_kmeans *m, float *distance2)
-{
-    int best = 0;
-    float least = INFINITY;
-    for (int block = 0; block < m->k; block += LANES) {
-        const int lanes = m->k - block < LANES ? m->k - block : LANES;
-        const float *c = m->centroids + block * m->dim;
-        float sum[LANES] = { 0 };
-        for (int64_t i = 0; i < m->dim; i++)
-            for (int l = 0; l < lanes; l++) {
-                const float d = x[i] - c[l * m->dim + i];
-                sum[l] += d * d;
-            }
-        for (int l = 0; l < lanes; l++)
-            if (sum[l] < least) {
-                least = sum[l];
-                best = block + l;
-            }
-    }
-    *distance2 = least;
-    return best;
-}
-
 void nn_kmeans_predict(const nn_kmeans *model, const float *x, int64_t n, int *labels, float *squared_distance)
 {
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++) {
-        float distance2;
-        const int best = nearest_plain(x + i * model->dim, model, &distance2);
+    for (int64_t first = 0; first < n; first += RUN) {
+        const int64_t n_points = n - first < RUN ? n - first : RUN;
+        const float *row[RUN];
+        float distance2[RUN], second2[RUN];
+        int label[RUN];
+        run_rows(x + first * model->dim, n_points, model->dim, row);
+        nn_kmeans_nearest(row, n_points, model->dim, model->centroids, model->k, label, distance2, second2);
         if (labels)
-            labels[i] = best;
+            memcpy(labels + first, label, (size_t)n_points * sizeof *label);
         if (squared_distance)
-            squared_distance[i] = distance2;
+            memcpy(squared_distance + first, distance2, (size_t)n_points * sizeof *distance2);
     }
-}
-
-/* Silhouette of point i; sums [k] is scratch. */
-static double silhouette_of(const float *x, int64_t i, int64_t n, int64_t dim, const int *labels,
-                            const int64_t *count, int k, double *sums)
-{
-    const int own = labels[i];
-    double b = INFINITY;
-    if (count[own] < 2)
-        return 0;
-    memset(sums, 0, (size_t)k * sizeof *sums);
-    for (int64_t j = 0; j < n; j++)
-        sums[labels[j]] += sqrt((double)nn_rows_distance2(x + i * dim, x + j * dim, dim));
-    const double a = sums[own] / (double)(count[own] - 1);
-    for (int c = 0; c < k; c++)
-        if (c != own && count[c] && sums[c] / (double)count[c] < b)
-            b = sums[c] / (double)count[c];
-    return a == b ? 0 : (b - a) / (a > b ? a : b);
-}
-
-bl_status nn_silhouette(const float *x, int64_t n, int64_t dim, const int *labels, int k, double *score, bl_error *err)
-{
-    const int64_t n_chunks = (n + CHUNK - 1) / CHUNK;
-    int64_t *count = NULL;
-    double *each = NULL, *sums = NULL, total = 0;
-    bl_status status = BL_OK;
-    int used = 0;
-
-    *score = 0;
-    if (k < 1 || n < 1)
-        return bl_fail(err, BL_EARG, "silhouette: expected points and clusters, got %lld and %d", (long long)n, k);
-    count = calloc((size_t)k, sizeof *count);
-    each = malloc((size_t)n * sizeof *each);
-    sums = malloc((size_t)n_chunks * (size_t)k * sizeof *sums);
-    if (!count || !each || !sums) {
-        status = bl_fail(err, BL_ENOMEM, "silhouette: no memory for %lld points", (long long)n);
-        goto done;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        if (labels[i] < 0 || labels[i] >= k) {
-            status = bl_fail(err, BL_EARG, "silhouette: label %d of point %lld, expected 0 to %d", labels[i],
-                             (long long)i, k - 1);
-            goto done;
-        }
-        used += !count[labels[i]]++;
-    }
-    if (used < 2) {
-        status = bl_fail(err, BL_EARG, "silhouette: expected at least two clusters in use, got %d", used);
-        goto done;
-    }
-    #pragma omp parallel for schedule(dynamic)
-    for (int64_t chunk = 0; chunk < n_chunks; chunk++)
-        for (int64_t i = chunk * CHUNK; i < n && i < (chunk + 1) * CHUNK; i++)
-            each[i] = silhouette_of(x, i, n, dim, labels, count, k, sums + chunk * k);
-    for (int64_t i = 0; i < n; i++)
-        total += each[i];
-    *score = total / (double)n;
-done:
-    free(count);
-    free(each);
-    free(sums);
-    return status;
-}
-
-/* At most max_sample rows, drawn without replacement and kept in order. picked [n_picked]. */
-static int64_t *sample_rows(int64_t n, int64_t max_sample, uint64_t seed, int64_t *n_picked)
-{
-    int64_t *index = malloc((size_t)n * sizeof *index);
-    bl_rng rng;
-    if (!index)
-        return NULL;
-    for (int64_t i = 0; i < n; i++)
-        index[i] = i;
-    *n_picked = n;
-    if (n > max_sample) {
-        bl_rng_seed(&rng, seed ^ 0x73696c68u);
-        bl_rng_shuffle(&rng, index, n);
-        *n_picked = max_sample;
-    }
-    return index;
-}
-
-bl_status nn_kmeans_choose_k(nn_kmeans *model, const float *x, int64_t n, int64_t dim, const nn_kmeans_opt *opt,
-                             int k_min, int k_max, int64_t max_sample, double *scores, int *labels, bl_error *err)
-{
-    nn_kmeans trial = { 0 };
-    int64_t n_picked = 0, *picked = NULL;
-    float *sample = NULL;
-    int *all = NULL, *own = NULL;
-    double best = -INFINITY;
-    bl_status status = BL_OK;
-
-    memset(model, 0, sizeof *model);
-    if (k_min < 2 || k_max < k_min)
-        return bl_fail(err, BL_EARG, "k-means: expected 2 <= k_min <= k_max, got %d and %d", k_min, k_max);
-    if ((status = check(x, n, dim, k_max, err)) != BL_OK)
-        return status;
-    picked = sample_rows(n, max_sample > 0 ? max_sample : 2000, opt->seed, &n_picked);
-    sample = malloc((size_t)n_picked * (size_t)dim * sizeof *sample);
-    all = malloc((size_t)n * sizeof *all);
-    own = malloc((size_t)n * sizeof *own);
-    if (!picked || !sample || !all || !own) {
-        status = bl_fail(err, BL_ENOMEM, "k-means: no memory for %lld points", (long long)n);
-        goto done;
-    }
-    for (int64_t i = 0; i < n_picked; i++)
-        memcpy(sample + i * dim, x + picked[i] * dim, (size_t)dim * sizeof *x);
-    for (int k = k_min; k <= k_max; k++) {
-        nn_kmeans_opt o = *opt;
-        bl_error ignored = { 0 };
-        double score = -1;
-        o.k = k;
-        if ((status = nn_kmeans_fit(&trial, x, n, dim, &o, NULL, all, err)) != BL_OK)
-            goto done;
-        for (int64_t i = 0; i < n_picked; i++)
-            own[i] = all[picked[i]];
-        /* The sample may hold one cluster alone: as bad as a clustering can be. */
-        if (nn_silhouette(sample, n_picked, dim, own, k, &score, &ignored) != BL_OK)
-            score = -1;
-        if (scores)
-            scores[k - k_min] = score;
-        if (score > best) {
-            best = score;
-            nn_kmeans_free(model);
-            *model = trial;
-            memset(&trial, 0, sizeof trial);
-            if (labels)
-                memcpy(labels, all, (size_t)n * sizeof *labels);
-        }
-        nn_kmeans_free(&trial);
-    }
-done:
-    if (status != BL_OK)
-        nn_kmeans_free(model);
-    free(picked);
-    free(sample);
-    free(all);
-    free(own);
-    return status;
 }
 
 bl_status nn_kmeans_save(const nn_kmeans *model, nn_checkpoint *c, const char *group, bl_error *err)

@@ -5,17 +5,19 @@
  * Start     Greedy k-means++: each new centroid is the best of 2 + ln k candidates drawn with probability
  *           proportional to the squared distance to the nearest centroid so far; n_init restarts, the
  *           lowest inertia wins. Or the caller's own start centroids, then there is one run.
- * Steps     Lloyd's, until no label changes or the centroids move less than tolerance (squared shift,
- *           relative to the mean variance of the columns, as scikit-learn's tol). A cluster that loses all
- *           its points is moved onto the point farthest from its own centroid.
+ * Steps     Lloyd's. Hamerly's bounds spare points far from a border their distances; they are widened by what float32 may be
+ *           off, so that labels are those of the textbook's method. It ends when no label changes or the centroids move
+ *           less than tolerance (squared shift, relative to the mean variance of the columns, as scikit-learn's
+ *           tol). A cluster that loses all its points is moved onto the point farthest from its own centroid.
  * Shapes    x [n, dim]; labels [n], 0 .. k-1; centroids [k, dim]; weights none.
  * Errors    BL_EARG: n < k, k < 1, dim < 1, fewer different points than k are fine (some clusters then
  *           share a place). BL_ENAN: x holds a number that is not finite. BL_ENOMEM.
  * Memory    nn_kmeans_fit fills a zeroed struct; release with nn_kmeans_free.
  * Threads   Distances run in parallel over points, sums over clusters: the same bits at any thread count.
- * Cost      2 n k dim flops an iteration.
- * Source    Lloyd, IEEE Trans. IT 28(2), 1982; Arthur & Vassilvitskii, "k-means++", SODA 2007; the greedy
- *           variant as in scikit-learn's KMeans(algorithm="lloyd"), which the golden values come from.
+ * Cost      3 n k dim flops for the first and the last iteration, a fraction of it between them; 44 n bytes beside the data.
+ * Source    Lloyd, IEEE Trans. IT 28(2), 1982; Hamerly, "Making k-means even faster", SDM 2010; Arthur & Vassilvitskii,
+ *           "k-means++", SODA 2007; the greedy variant as in scikit-learn's KMeans(algorithm="lloyd"), which the golden
+ *           values come from.
  * Tested    tests/nn/test_kmeans.c
  */
 #ifndef BL_NN_MODELS_KMEANS_H

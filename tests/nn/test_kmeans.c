@@ -93,6 +93,71 @@ static void thread_count_changes_no_bit(void **state)
     free(c);
 }
 
+/* Lloyd's as its textbook has it, from the first k points. */
+static void textbook(const float *x, int n, int dim, int k, int iterations, double *centroid, int *label)
+{
+    for (int i = 0; i < k * dim; i++)
+        centroid[i] = (double)x[i];
+    for (int it = 0; it <= iterations; it++) {
+        for (int i = 0; i < n; i++) {
+            double least = INFINITY;
+            for (int c = 0; c < k; c++) {
+                double sum = 0;
+                for (int j = 0; j < dim; j++)
+                    sum += ((double)x[i * dim + j] - centroid[c * dim + j]) * ((double)x[i * dim + j] - centroid[c * dim + j]);
+                if (sum < least) {
+                    least = sum;
+                    label[i] = c;
+                }
+            }
+        }
+        for (int c = 0; c < k && it < iterations; c++) {
+            int count = 0;
+            for (int i = 0; i < n; i++)
+                count += label[i] == c;
+            for (int j = 0; j < dim && count; j++) {
+                double sum = 0;
+                for (int i = 0; i < n; i++)
+                    sum += label[i] == c ? (double)x[i * dim + j] : 0;
+                centroid[c * dim + j] = sum / count;
+            }
+        }
+    }
+}
+
+/* Clouds that touch, far from the origin; more clusters than a vector has lanes, rows longer than a tile, runs not full. */
+static void bounds_spare_distances_and_change_no_label(void **state)
+{
+    static const struct { int n, dim, k, iterations; float offset; } cases[] = {
+        { 1000, 3, 2, 7, 0 }, { 1500, 20, 19, 12, 100 }, { 700, 150, 9, 6, -5 }, { 513, 1, 8, 9, 1000 }, { 300, 129, 1, 3, 0 },
+    };
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const int n = cases[c].n, dim = cases[c].dim, k = cases[c].k;
+        float *x = malloc((size_t)n * (size_t)dim * sizeof *x);
+        double *centroid = malloc((size_t)k * (size_t)dim * sizeof *centroid);
+        int *want = malloc((size_t)n * sizeof *want), *label = malloc((size_t)n * sizeof *label);
+        bl_error err = { 0 };
+        nn_kmeans m;
+        bl_rng rng;
+        bl_rng_seed(&rng, c);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < dim; j++)
+                x[i * dim + j] = cases[c].offset + (float)(bl_rng_normal(&rng) + (double)((i * (j + 3)) % 7));
+        textbook(x, n, dim, k, cases[c].iterations, centroid, want);
+        assert_int_equal(nn_kmeans_fit(&m, x, n, dim, &(nn_kmeans_opt){ .k = k, .max_iterations = cases[c].iterations,
+                                                                        .tolerance = -1 }, x, label, &err), BL_OK);
+        assert_memory_equal(label, want, (size_t)n * sizeof *label);
+        for (int i = 0; i < k * dim; i++)
+            assert_float_equal(m.centroids[i], (float)centroid[i], 2e-4f);
+        nn_kmeans_free(&m);
+        free(x);
+        free(centroid);
+        free(want);
+        free(label);
+    }
+}
+
 static void an_empty_cluster_is_moved_to_the_farthest_point(void **state)
 {
     /* The third start lies where no point is nearest to it. */
@@ -162,6 +227,7 @@ int main(void)
         cmocka_unit_test(restarts_reach_the_best_inertia_of_fifty_runs),
         cmocka_unit_test(silhouette_equals_scikit_learn),
         cmocka_unit_test(thread_count_changes_no_bit),
+        cmocka_unit_test(bounds_spare_distances_and_change_no_label),
         cmocka_unit_test(an_empty_cluster_is_moved_to_the_farthest_point),
         cmocka_unit_test(equal_points_are_no_trouble),
         cmocka_unit_test(silhouette_finds_four_blobs),
