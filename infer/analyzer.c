@@ -90,6 +90,8 @@ bl_status infer_analyzer_listen(const infer_song *song, infer_plan *plan, bl_err
         status = infer_find_beats(song, plan, &sung, err);
     if (status == BL_OK && !(plan->has & INFER_HAS_KEY))
         status = infer_find_key(song, plan, &sung, err);
+    if (status == BL_OK)
+        status = infer_find_structure(song, plan, &sung, err);
     audio_notes_free(&sung);
     infer_plan_round(plan);
     return status;

@@ -4,7 +4,8 @@
  *     infer_analyzer_part     vocal, song or instrumental? A song is separated; the lead is the voice, in an
  *                             instrumental the whole
  *     infer_analyzer_genre    genre and the instruments in the recording (blocks/classifier.h)
- *     infer_analyzer_listen   sung notes, tempo, beats, bars, key; a beat slower than the genre's slowest is taken as two
+ *     infer_analyzer_listen   sung notes, tempo, beats, bars, key, sections, phrases; a beat slower than the genre's slowest
+ *                             is taken as two
  *     infer_analyzer_tracks   the kept accompaniment as instrument tracks (blocks/segmenter.h, tone_detector.h)
  *     infer_analyzer_chords   chords under the melody, or heard in the accompaniment (music/harmony.h)
  *
@@ -43,6 +44,7 @@ typedef struct infer_song {
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
     double     heard_probability[INFER_MAX_INSTRUMENTS];
     int        n_heard;
+    double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
     uint64_t   hash;        /* of the samples: seeds the latent noise                             */
 } infer_song;
 

@@ -3,6 +3,7 @@
 #include "audio/rhythm.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "infer/overrides.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -90,32 +91,23 @@ static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err
     return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
 }
 
-/* Every beat becomes two, every bar two bars; the grid's own unsteadiness stays. */
-static bl_status double_beats(audio_rhythm *r, bl_error *err)
+/* Every beat becomes two, or every other goes; bars keep their number of beats; the grid's own unsteadiness stays. */
+static bl_status change_tempo(audio_rhythm *r, double factor, bl_error *err)
 {
-    double *beats = malloc(2 * (size_t)r->n_beats * sizeof *beats), *bars = malloc(2 * (size_t)r->n_beats * sizeof *bars);
-    int n = 0, n_bars = 0;
-    if (!beats || !bars) {
-        free(beats);
-        free(bars);
+    const int halves = factor < 1;
+    if (halves)
+        infer_halve_beats(r->beats_s, &r->n_beats, r->first_downbeat);
+    else if (infer_double_beats(&r->beats_s, &r->n_beats, err) != BL_OK)
+        return err->code;
+    double *bars = realloc(r->downbeats_s, ((size_t)r->n_beats + 1) * sizeof *bars);
+    if (!bars)
         return bl_fail(err, BL_ENOMEM, "no memory for the beats");
-    }
-    for (int i = 0; i < r->n_beats; i++) {
-        beats[n++] = r->beats_s[i];
-        if (i + 1 < r->n_beats)
-            beats[n++] = 0.5 * (r->beats_s[i] + r->beats_s[i + 1]);
-    }
-    const int phase = 2 * r->first_downbeat % r->beats_per_bar;
-    for (int i = phase; i < n; i += r->beats_per_bar)
-        bars[n_bars++] = beats[i];
-    free(r->beats_s);
-    free(r->downbeats_s);
-    r->beats_s = beats;
-    r->n_beats = n;
     r->downbeats_s = bars;
-    r->n_downbeats = n_bars;
-    r->first_downbeat = phase;
-    r->bpm *= 2;
+    r->first_downbeat = (halves ? r->first_downbeat / 2 : 2 * r->first_downbeat) % r->beats_per_bar;
+    r->n_downbeats = 0;
+    for (int i = r->first_downbeat; i < r->n_beats; i += r->beats_per_bar)
+        bars[r->n_downbeats++] = r->beats_s[i];
+    r->bpm *= factor;
     return BL_OK;
 }
 
@@ -143,15 +135,19 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
     if (status == BL_OK && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
         status = slowest_beat(plan, &slowest, err);
     if (status == BL_OK && r.bpm < slowest)
-        status = double_beats(&r, err);
+        status = change_tempo(&r, 2, err);
+    if (status == BL_OK && song->tempo_factor > 0 && song->tempo_factor != 1 && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
+        status = change_tempo(&r, song->tempo_factor, err);
     if (status != BL_OK) {
         audio_rhythm_free(&r);
         return status;
     }
     if (!(plan->has & INFER_HAS_METER))
         plan->beats_per_bar = r.beats_per_bar;
-    if (!(plan->has & INFER_HAS_TEMPO))
+    if (!(plan->has & INFER_HAS_TEMPO)) {
         plan->tempo_bpm = r.bpm;
+        plan->confidence.tempo = (double)r.confidence;
+    }
     if (!(plan->has & INFER_HAS_BEATS))
         status = take_beats(plan, &r, err);
     if (status == BL_OK && !(plan->has & INFER_HAS_DOWNBEATS))

@@ -4,10 +4,11 @@
 #include "blocks/classifier.h"
 #include "data/instruments.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void take_heard(infer_song *song, const blocks_classifier *c, const float *probability)
+static void take_heard(infer_song *song, infer_plan *plan, const blocks_classifier *c, const float *probability)
 {
     for (int i = 0; i < c->n_instruments && song->n_heard < INFER_MAX_INSTRUMENTS; i++) {
         const int id = data_instrument_find(c->instruments[i]);
@@ -15,6 +16,9 @@ static void take_heard(infer_song *song, const blocks_classifier *c, const float
             continue;
         song->heard[song->n_heard] = id;
         song->heard_probability[song->n_heard++] = (double)probability[i];
+        infer_heard *h = &plan->heard[plan->n_heard++];
+        snprintf(h->name, sizeof h->name, "%s", data_instrument_name(id));
+        h->probability = (double)probability[i];
     }
 }
 
@@ -43,11 +47,11 @@ bl_status infer_analyzer_genre(infer_song *song, infer_plan *plan, const char *m
                 if (genre[i] > genre[best])
                     best = i;
             data_genre_normalise(c->genres[best], plan->genre, sizeof plan->genre);
-            plan->genre_probability = (double)genre[best];
+            plan->genre_probability = plan->confidence.genre = (double)genre[best];
             plan->has |= INFER_HAS_GENRE;
         }
         if (mixed)
-            take_heard(song, c, instrument);
+            take_heard(song, plan, c, instrument);
     }
     free(genre);
     free(instrument);

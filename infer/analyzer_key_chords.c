@@ -38,6 +38,7 @@ bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_s
         audio_features_free(&f);
     }
     snprintf(plan->key, sizeof plan->key, "%s", key.name);
+    plan->confidence.key = (double)key.confidence;
     plan->has |= INFER_HAS_KEY;
     return BL_OK;
 }

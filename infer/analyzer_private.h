@@ -4,6 +4,7 @@
  *     analyzer_voice.c       voice and accompaniment; one channel to listen to; the sung notes
  *     analyzer_beats.c       tempo, beats, bars
  *     analyzer_key_chords.c  key, chords
+ *     analyzer_structure.c   the song's sections, the singer's phrases
  *     analyzer_genre.c       genre and the instruments in the recording
  *     analyzer_tracks.c      the accompaniment that stays, as instrument tracks
  *
@@ -25,6 +26,9 @@ bl_status infer_melody_of(const infer_plan *plan, audio_sung_notes *sung, bl_err
 bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err);
 
 bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err);
+
+/* Sections of the song and phrases of the singer. */
+bl_status infer_find_structure(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err);
 
 /* The index of the plan's beat next to time_s. */
 int infer_nearest_beat(const infer_plan *plan, double time_s);

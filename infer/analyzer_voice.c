@@ -36,7 +36,7 @@ bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
         if (e.kind == AUDIO_INPUT_SILENT)
             return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
         snprintf(plan->input, sizeof plan->input, "%s", audio_input_kind_name(e.kind));
-        plan->input_confidence = (double)e.confidence;
+        plan->confidence.input = (double)e.confidence;
         plan->has |= INFER_HAS_INPUT;
     }
     if (strcmp(plan->input, "vocal") != 0 && audio_separate(&song->input, &song->voice, &song->rest, err) != BL_OK)

@@ -6,6 +6,7 @@
 #include "music/chord.h"
 #include "music/instrument.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,12 +65,40 @@ static void move_notes(music_track *to, music_track *from)
     from->n_notes = from->capacity = 0;
 }
 
+/* The plan's sections, labels as numbers; NULL: no memory. */
+static music_form_part *form_of(const infer_plan *p)
+{
+    music_form_part *form = calloc((size_t)p->n_sections + 1, sizeof *form);
+    int labels = 0;
+    for (int i = 0; form && i < p->n_sections; i++) {
+        form[i] = (music_form_part){ p->sections[i].start_s, labels };
+        for (int k = 0; k < i; k++)
+            if (!strcmp(p->sections[k].label, p->sections[i].label))
+                form[i].label = form[k].label;
+        labels += form[i].label == labels;
+    }
+    return form;
+}
+
+/* How the arranger took the sections; a name in the plan stays. */
+static void name_sections(infer_plan *p)
+{
+    for (int i = 0; i < p->n_sections; i++)
+        for (int k = 0; k < p->score.n_markers && !p->sections[i].name[0]; k++) {
+            const double at = p->score.markers[k].time_s, next = k + 1 < p->score.n_markers ? p->score.markers[k + 1].time_s : HUGE_VAL;
+            const double middle = 0.5 * (p->sections[i].start_s + p->sections[i].end_s);
+            if (at <= middle && middle < next)
+                snprintf(p->sections[i].name, sizeof p->sections[i].name, "%.31s", p->score.markers[k].text);
+        }
+}
+
 bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
 {
     const char *band[INFER_MAX_INSTRUMENTS], *arranged[INFER_MAX_INSTRUMENTS];
     int n_band = 0, n_arranged = 0;
     music_score score = { 0 };
     music_style *style = NULL;
+    music_form_part *form = NULL;
     music_arrange_input in = { .duration_s = plan->duration_s, .beats_s = plan->beats_s, .n_beats = plan->n_beats,
                                .downbeats_s = plan->n_downbeats ? plan->downbeats_s : NULL,
                                .n_downbeats = plan->n_downbeats, .beats_per_bar = plan->beats_per_bar,
@@ -92,7 +121,9 @@ bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
     if (!(style = load_style(plan->genre, err)))
         return err->code;
     in.style = style;
-    bl_status status = music_arrange(&in, &score, err);
+    in.sections = form = form_of(plan);
+    in.n_sections = plan->n_sections;
+    bl_status status = form ? music_arrange(&in, &score, err) : bl_fail(err, BL_ENOMEM, "no memory for the sections");
     for (int i = 0; i < n_band && status == BL_OK; i++) {
         music_track *obeyed = infer_plan_track(plan, band[i]), *track = NULL;
         for (int k = 0; k < score.n_tracks; k++)
@@ -109,9 +140,11 @@ bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
         music_score_free(&plan->score);
         plan->score = score;
         plan->has |= INFER_HAS_NOTES;
+        name_sections(plan);
         infer_plan_round(plan);
     } else
         music_score_free(&score);
+    free(form);
     music_style_free(style);
     return status;
 }

@@ -1,4 +1,3 @@
-#include "audio/key.h"
 #include "base/cli.h"
 #include "base/progress.h"
 #include "infer/pipeline.h"
@@ -47,7 +46,6 @@ static void print_summary(const infer_options *o, const infer_plan *p)
 static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
 {
     music_interval interval;
-    audio_key key;
     if (!o->out)
         return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes");
     if (o->seed < -1)
@@ -56,10 +54,8 @@ static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
         return bl_fail(err, BL_EARG, "--threads: expected 1 to 1024, got %lld", (long long)threads);
     if (o->existing && strcmp(o->existing, "keep") != 0 && strcmp(o->existing, "drop") != 0)
         return bl_fail(err, BL_EARG, "--existing: expected keep or drop, got \"%s\"", o->existing);
-    if (o->bpm != 0 && !(o->bpm >= 20 && o->bpm <= 400))
-        return bl_fail(err, BL_EARG, "--bpm: expected 20 to 400, got %g", o->bpm);
-    if (o->key && audio_key_parse(o->key, &key, err) != BL_OK)
-        bl_error_prefix(err, "--key");
+    if (infer_overrides_check(&o->overrides, err) != BL_OK)
+        return err->code;
     for (int i = 0; i < o->n_intervals && err->code == BL_OK; i++)
         infer_parse_interval(o->intervals[i], &interval, err);
     return err->code;
@@ -78,12 +74,15 @@ int main(int argc, char **argv)
         { "instruments", 0, BL_CLI_TEXT, &o.instruments, "LIST", "names with commas between (default: the genre's usual band)" },
         { "interval", 0, BL_CLI_LIST, &intervals, "START-END", "seconds or m:ss in which the band plays; may be repeated" },
         { "existing", 0, BL_CLI_TEXT, &o.existing, "keep|drop", "instruments that are in SONG already (default: keep)" },
-        { "bpm", 0, BL_CLI_REAL, &o.bpm, "X", "tempo (default: found)" },
-        { "key", 0, BL_CLI_TEXT, &o.key, "K", "\"A minor\", \"F#\", ... (default: found)" },
+        { "bpm", 0, BL_CLI_REAL, &o.overrides.bpm, "X", "a steady tempo (default: found)" },
+        { "tempo", 0, BL_CLI_TEXT, &o.overrides.tempo, "half|double", "half or twice the tempo that is heard" },
+        { "beats", 0, BL_CLI_TEXT, &o.overrides.beats, "FILE", "the beats: a time a line, and its number in the bar if known" },
+        { "meter", 0, BL_CLI_INT, &o.overrides.meter, "N", "beats in a bar (default: found)" },
+        { "key", 0, BL_CLI_TEXT, &o.overrides.key, "K", "\"A minor\", \"F#\", ... (default: found)" },
         { "stems", 0, BL_CLI_TEXT, &o.stems, "DIR", "one file per instrument, and the voice" },
         { "midi", 0, BL_CLI_TEXT, &o.midi, "FILE", "the band's notes" },
         { "report", 0, BL_CLI_TEXT, &o.report, "FILE", "what was heard, decided and played, as JSON" },
-        { "plan", 0, BL_CLI_TEXT, &o.plan, "FILE", "a report, edited or not, to be obeyed" },
+        { "plan", 0, BL_CLI_TEXT, &o.overrides.plan, "FILE", "a report, edited or not, to be obeyed" },
         { "picture", 0, BL_CLI_TEXT, &o.picture, "FILE.png", "spectrogram of the song" },
         { "seed", 0, BL_CLI_INT, &seed, "N", "another take (default: 1, or the plan's)" },
         { "threads", 0, BL_CLI_INT, &threads, "N", "threads (default: all)" },

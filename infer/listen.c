@@ -5,7 +5,11 @@
 #include "base/cli.h"
 #include "base/file.h"
 #include "infer/analyzer.h"
+#include "infer/arranger.h"
+#include "infer/overrides.h"
+#include "infer/pipeline.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,33 +17,65 @@
 static const bl_cli_program program = {
     .name = "listen",
     .usage = "[options] SONG",
-    .summary = "Finds the melody, tempo, beats, bars, key and chords of a song; a mixed song is separated first.",
+    .summary = "Finds the melody, tempo, beats, bars, key, chords, sections, genre and instruments of a song; a mixed song\n"
+               "is separated first. What is given by an option is not looked for.",
     .examples = "  listen vocal.wav\n"
                 "  listen song.mp3 --report song.json --picture song.png\n"
+                "  listen song.mp3 --tempo double\n"
                 "  listen vocal.wav --report plan.json        then edit it, and: infer vocal.wav -o out.wav --plan plan.json\n",
     .min_positional = 1, .max_positional = 1
 };
 
-/* Chords are guessed by the habits of a genre; without one, these. */
-static const char chord_habits[] = "pop";
+typedef struct arguments {
+    const char     *song, *report, *picture, *model;
+    infer_overrides overrides;
+    int             quiet;
+} arguments;
 
-typedef bl_status stage_function(infer_song *song, infer_plan *plan, bl_error *err);
+typedef struct run {
+    infer_song song;
+    infer_plan plan;
+    char       model_dir[BL_PATH_MAX];
+    double     stage_s;
+} run;
 
-static bl_status listen(infer_song *song, infer_plan *plan, bl_error *err) { return infer_analyzer_listen(song, plan, err); }
-static bl_status chords(infer_song *song, infer_plan *plan, bl_error *err)
+static bl_status stage(run *r, const char *name, bl_status status)
 {
-    return infer_analyzer_chords(song, plan, chord_habits, err);
+    const double now = bl_seconds();
+    if (status == BL_OK && r->plan.n_stages < INFER_MAX_STAGES) {
+        infer_stage *s = &r->plan.stages[r->plan.n_stages++];
+        snprintf(s->name, sizeof s->name, "%s", name);
+        s->seconds = now - r->stage_s;
+    }
+    r->stage_s = now;
+    return status;
 }
 
-static bl_status timed(const char *name, stage_function *stage, infer_song *song, infer_plan *plan, bl_error *err)
+static bl_status hear(run *r, const arguments *a, bl_error *err)
 {
-    const double start_s = bl_seconds();
-    bl_status    status = stage(song, plan, err);
-    if (status == BL_OK && plan->n_stages < INFER_MAX_STAGES) {
-        infer_stage *s = &plan->stages[plan->n_stages++];
-        snprintf(s->name, sizeof s->name, "%s", name);
-        s->seconds = bl_seconds() - start_s;
-    }
+    char style[64];
+    const double start_s = r->stage_s = bl_seconds();
+    bl_status status = infer_overrides_apply(&a->overrides, &r->plan, err);
+    if (status == BL_OK && a->model)
+        status = snprintf(r->model_dir, sizeof r->model_dir, "%s", a->model) < (int)sizeof r->model_dir
+                     ? BL_OK : bl_fail(err, BL_EARG, "--model: path too long");
+    else if (status == BL_OK)
+        status = infer_default_models(r->model_dir, err);
+    r->song.tempo_factor = infer_overrides_tempo_factor(&a->overrides);
+    if (status == BL_OK)
+        status = stage(r, "read", infer_analyzer_read(a->song, &r->song, &r->plan, err));
+    if (status == BL_OK)
+        status = stage(r, "separate", infer_analyzer_part(&r->song, &r->plan, err));
+    if (status == BL_OK)
+        status = stage(r, "genre", infer_analyzer_genre(&r->song, &r->plan, r->model_dir, err));
+    if (status == BL_OK)
+        status = stage(r, "listen", infer_analyzer_listen(&r->song, &r->plan, err));
+    if (status == BL_OK)
+        status = infer_arranger_style(r->plan.genre, style, err);
+    if (status == BL_OK)
+        status = stage(r, "chords", infer_analyzer_chords(&r->song, &r->plan, style, err));
+    r->plan.seconds = bl_seconds() - start_s;
+    r->plan.peak_rss_mb = bl_peak_rss_mb();
     return status;
 }
 
@@ -73,7 +109,30 @@ done:
     return status;
 }
 
-static void print_summary(const infer_plan *p, const char *report, const char *picture)
+/* ---- the screen ---- */
+
+/* " (fairly sure)"; nothing for what was given. */
+static const char *sureness(double confidence)
+{
+    if (isnan(confidence))
+        return " (given)";
+    return confidence >= 0.8 ? " (sure)" : confidence >= 0.5 ? " (fairly sure)" : confidence >= 0.25 ? " (not sure)" : " (a guess)";
+}
+
+static void clock_text(double s, char out[16])
+{
+    snprintf(out, 16, "%d:%02d", (int)s / 60, (int)s % 60);
+}
+
+static void print_rhythm(const infer_plan *p)
+{
+    printf("tempo    %.1f bpm%s", p->tempo_bpm, sureness(p->confidence.tempo));
+    if (p->confidence.other_bpm > 0)
+        printf(", perhaps %s: %.1f", p->confidence.other_bpm < p->tempo_bpm ? "half of it" : "twice that", p->confidence.other_bpm);
+    printf("; %d beats a bar, %d beats, %d bars\n", p->beats_per_bar, p->n_beats, p->n_downbeats);
+}
+
+static void print_melody(const infer_plan *p)
 {
     static const char *const names[12] = { "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B" };
     int low = 127, high = 0;
@@ -81,64 +140,84 @@ static void print_summary(const infer_plan *p, const char *report, const char *p
         low = p->melody[i].pitch < low ? p->melody[i].pitch : low;
         high = p->melody[i].pitch > high ? p->melody[i].pitch : high;
     }
-    printf("input    %s (confidence %.2f), %.1f s, %d Hz, %d channel%s\n", p->input, p->input_confidence, p->duration_s,
-           p->sample_rate, p->n_channels, p->n_channels == 1 ? "" : "s");
-    printf("tempo    %.2f bpm, %d beats a bar, %d beats, %d bars\n", p->tempo_bpm, p->beats_per_bar, p->n_beats, p->n_downbeats);
-    printf("key      %s, tuning %+.0f cents\n", p->key, p->tuning_cents);
     if (p->n_melody)
-        printf("melody   %d notes from %s%d to %s%d\n", p->n_melody, names[low % 12], low / 12 - 1, names[high % 12], high / 12 - 1);
+        printf("melody   %d notes from %s%d to %s%d in %d phrase%s, tuning %+.0f cents\n", p->n_melody, names[low % 12], low / 12 - 1,
+               names[high % 12], high / 12 - 1, p->n_phrases, p->n_phrases == 1 ? "" : "s", p->tuning_cents);
     else
         printf("melody   none\n");
+}
+
+static void print_form(const infer_plan *p)
+{
+    char at[16];
     printf("chords   ");
     for (int i = 0; i < p->n_chords && i < 16; i++)
         printf("%s%s", i ? " " : "", p->chords[i].name);
-    printf("%s\n", p->n_chords > 16 ? " ..." : "");
-    if (report)
-        printf("report   %s\n", report);
-    if (picture)
-        printf("picture  %s\n", picture);
+    printf("%s\nform     ", p->n_chords > 16 ? " ..." : "");
+    for (int i = 0; i < p->n_sections && i < 24; i++) {
+        clock_text(p->sections[i].start_s, at);
+        printf("%s%s %s", i ? ", " : "", p->sections[i].label, at);
+    }
+    printf("%s\n", p->n_sections > 24 ? " ..." : "");
+}
+
+static void print_summary(const infer_plan *p, const arguments *a)
+{
+    printf("input    %s%s, %.1f s, %d Hz, %d channel%s\n", p->input, sureness(p->confidence.input), p->duration_s, p->sample_rate,
+           p->n_channels, p->n_channels == 1 ? "" : "s");
+    print_rhythm(p);
+    printf("key      %s%s\n", p->key, sureness(p->confidence.key));
+    print_melody(p);
+    print_form(p);
+    printf("genre    %s%s\n", p->genre, sureness(p->confidence.genre));
+    for (int i = 0; i < p->n_heard; i++)
+        printf("%s%s (%.2f)%s", i ? ", " : "heard    ", p->heard[i].name, p->heard[i].probability, i + 1 < p->n_heard ? "" : "\n");
+    if (a->report)
+        printf("report   %s\n", a->report);
+    if (a->picture)
+        printf("picture  %s\n", a->picture);
 }
 
 int main(int argc, char **argv)
 {
-    const char *song_path = NULL, *report = NULL, *picture = NULL;
-    double      bpm = 0;
-    int         n = 0, quiet = 0;
+    arguments a = { 0 };
+    int       n = 0;
     const bl_cli_option options[] = {
-        { "report", 0, BL_CLI_TEXT, &report, "FILE.json", "everything that was heard; infer --plan obeys it" },
-        { "picture", 0, BL_CLI_TEXT, &picture, "FILE.png", "spectrogram with the sung pitch and the bars" },
-        { "bpm", 0, BL_CLI_REAL, &bpm, "X", "the tempo, where it is known: only its phase is looked for" },
-        { "quiet", 'q', BL_CLI_FLAG, &quiet, NULL, "print nothing" },
+        { "report", 0, BL_CLI_TEXT, &a.report, "FILE.json", "everything that was heard; infer --plan obeys it" },
+        { "picture", 0, BL_CLI_TEXT, &a.picture, "FILE.png", "waveform, notes, beats, chords, sections, spectrogram" },
+        { "model", 0, BL_CLI_TEXT, &a.model, "DIR", "trained models (default: models beside the program's folder)" },
+        { "bpm", 0, BL_CLI_REAL, &a.overrides.bpm, "X", "a steady tempo: only where its beats lie is looked for" },
+        { "tempo", 0, BL_CLI_TEXT, &a.overrides.tempo, "half|double", "half or twice the tempo that is heard" },
+        { "beats", 0, BL_CLI_TEXT, &a.overrides.beats, "FILE", "the beats: a time a line, and its number in the bar if known" },
+        { "meter", 0, BL_CLI_INT, &a.overrides.meter, "N", "beats in a bar" },
+        { "key", 0, BL_CLI_TEXT, &a.overrides.key, "K", "\"A minor\", \"F#\", ..." },
+        { "plan", 0, BL_CLI_TEXT, &a.overrides.plan, "FILE", "an earlier report: what is in it is obeyed" },
+        { "quiet", 'q', BL_CLI_FLAG, &a.quiet, NULL, "print nothing" },
         { NULL }
     };
-    const int exit_status = bl_cli_parse(&program, options, argc, argv, &song_path, &n);
+    const int exit_status = bl_cli_parse(&program, options, argc, argv, &a.song, &n);
+    bl_error  err = { 0 };
     if (exit_status >= 0)
         return exit_status;
-
-    infer_song   song = { 0 };
-    infer_plan   plan = { 0 };
-    bl_error     err = { 0 };
-    const double start_s = bl_seconds();
-    if (bpm != 0 && !(bpm >= 20 && bpm <= 400))
-        bl_fail(&err, BL_EARG, "--bpm: expected 20 to 400, got %g", bpm);
-    if (err.code == BL_OK && infer_analyzer_read(song_path, &song, &plan, &err) == BL_OK) {
-        if (bpm != 0) {
-            plan.tempo_bpm = bpm;
-            plan.has |= INFER_HAS_TEMPO;
-        }
-        if (timed("separate", infer_analyzer_part, &song, &plan, &err) == BL_OK &&
-            timed("listen", listen, &song, &plan, &err) == BL_OK)
-            timed("chords", chords, &song, &plan, &err);
+    if (infer_overrides_check(&a.overrides, &err) != BL_OK) {
+        fprintf(stderr, "listen: %s; see listen --help\n", err.msg);
+        return 2;
     }
-    plan.seconds = bl_seconds() - start_s;
-    plan.peak_rss_mb = bl_peak_rss_mb();
-    if (err.code == BL_OK && report)
-        infer_plan_write(report, &plan, &err);
-    if (err.code == BL_OK && picture)
-        draw(picture, &song, &plan, &err);
-    if (err.code == BL_OK && !quiet)
-        print_summary(&plan, report, picture);
-    infer_song_free(&song);
-    infer_plan_free(&plan);
-    return err.code == BL_OK ? 0 : bl_cli_fail(&program, &err);
+    run *r = calloc(1, sizeof *r);
+    if (!r) {
+        bl_fail(&err, BL_ENOMEM, "no memory");
+        return bl_cli_fail(&program, &err);
+    }
+    infer_plan_init(&r->plan);
+    bl_status status = hear(r, &a, &err);
+    if (status == BL_OK && a.report)
+        status = infer_plan_write(a.report, &r->plan, &err);
+    if (status == BL_OK && a.picture)
+        status = draw(a.picture, &r->song, &r->plan, &err);
+    if (status == BL_OK && !a.quiet)
+        print_summary(&r->plan, &a);
+    infer_song_free(&r->song);
+    infer_plan_free(&r->plan);
+    free(r);
+    return status == BL_OK ? 0 : bl_cli_fail(&program, &err);
 }

@@ -1,6 +1,5 @@
 #include "infer/pipeline.h"
 
-#include "audio/key.h"
 #include "audio/picture.h"
 #include "audio/soundfile.h"
 #include "base/config.h"
@@ -212,23 +211,9 @@ static bl_status take_options(run *r, bl_error *err)
 {
     const infer_options *o = r->o;
     infer_plan *p = r->plan;
-    if (o->plan && infer_plan_read(o->plan, p, err) != BL_OK)
+    if (infer_overrides_apply(&o->overrides, p, err) != BL_OK)
         return err->code;
-    if (o->bpm > 0) {
-        if (!(p->has & INFER_HAS_TEMPO) || fabs(p->tempo_bpm - o->bpm) > 1e-3)
-            infer_plan_edited(p, INFER_HAS_TEMPO);
-        p->tempo_bpm = o->bpm;
-        p->has |= INFER_HAS_TEMPO;
-    }
-    if (o->key) {
-        audio_key key;
-        if (audio_key_parse(o->key, &key, err) != BL_OK)
-            return err->code;
-        if (p->has & INFER_HAS_KEY && strcmp(p->key, key.name) != 0)
-            infer_plan_edited(p, INFER_HAS_KEY);
-        snprintf(p->key, sizeof p->key, "%s", key.name);
-        p->has |= INFER_HAS_KEY;
-    }
+    r->song.tempo_factor = infer_overrides_tempo_factor(&o->overrides);
     if (o->genre) {
         char name[64];
         data_genre_normalise(o->genre, name, sizeof name);
@@ -241,13 +226,13 @@ static bl_status take_options(run *r, bl_error *err)
     }
     if (o->existing) {
         p->keep_existing = !strcmp(o->existing, "keep");
-        p->has |= INFER_HAS_EXISTING;
     } else if (!(p->has & INFER_HAS_EXISTING))
         p->keep_existing = 1;
     if (o->seed >= 0)
         p->seed = o->seed;
     else if (!(p->has & INFER_HAS_SEED))
         p->seed = 1;
+    p->has |= INFER_HAS_EXISTING | INFER_HAS_SEED;
     return p->has & INFER_HAS_GENRE ? infer_check_genre(p, r->model_dir, err) : BL_OK;
 }
 
@@ -511,8 +496,8 @@ bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_
     bl_error own = { 0 };
     bl_status status = r && p ? BL_OK : bl_fail(&own, BL_ENOMEM, "no memory");
 
-    if (plan)
-        memset(plan, 0, sizeof *plan);
+    if (p)
+        infer_plan_init(p);
     if (status == BL_OK) {
         r->o = options;
         r->plan = p;

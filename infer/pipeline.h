@@ -14,17 +14,17 @@
 #ifndef BL_INFER_PIPELINE_H
 #define BL_INFER_PIPELINE_H
 
-#include "infer/plan.h"
+#include "infer/overrides.h"
 
 typedef struct infer_options {
     const char *song, *out;         /* files                                     */
     const char *config, *model;     /* NULL: none; models/ beside bin/, or here  */
-    const char *genre, *instruments, *key; /* NULL: found out                    */
-    double      bpm;                /* 0: found out                              */
+    const char *genre, *instruments; /* NULL: found out                          */
+    infer_overrides overrides;      /* tempo, beats, bars, key; the plan         */
     const char *const *intervals;   /* "10-20.5", "1:05-1:20", "30-" (to the end) */
     int         n_intervals;
     const char *existing;           /* "keep", "drop"; NULL: keep                */
-    const char *stems, *midi, *report, *plan, *picture; /* NULL: not wanted      */
+    const char *stems, *midi, *report, *picture; /* NULL: not wanted      */
     int64_t     seed;               /* -1: the plan's, else 1                    */
     int         threads;            /* 0: all                                    */
     int         dry, force, quiet;

@@ -8,13 +8,15 @@
  *     infer_plan_free(&plan);
  *
  * JSON      song, tempo, beats, downbeats, key, chords, melody, genre, instruments, notes, loudness, stages, seconds,
- *           peak_rss_mb as docs/inference.md lists them; beside them input, meter, tuning, sections, intervals,
- *           existing, seed and made_from. Unknown keys are ignored.
+ *           peak_rss_mb as docs/inference.md lists them; beside them input, meter, tuning, sections, phrases, heard,
+ *           confidence, intervals, existing, seed and made_from. Unknown keys are ignored. What is not in plan.has is
+ *           written as null.
  * Obeying   A key that is present is obeyed, one that is missing (or null) is worked out afresh. made_from holds a
  *           fingerprint of every part as backline wrote it, so an edited part is recognised: what was derived from it
  *           and was not edited itself is out of date and is dropped on reading, as if it had been deleted:
  *               tempo -> beats, downbeats -> chords, notes     key, melody -> chords, notes     chords -> notes
- *               meter -> downbeats -> chords, notes            genre, intervals -> notes
+ *               meter -> downbeats -> chords, notes            genre, intervals, sections -> notes
+ *               downbeats -> sections                          melody -> sections, phrases
  *           Without made_from everything present is taken as it stands.
  * Units     Seconds, rounded to 10 us (so that a plan survives being written and read); MIDI numbers; velocity 1..127;
  *           LUFS and dBTP.
@@ -45,7 +47,9 @@ enum {
     INFER_HAS_INTERVALS = 1 << 10,
     INFER_HAS_SEED = 1 << 11,
     INFER_HAS_EXISTING = 1 << 12,
-    INFER_HAS_INPUT = 1 << 13
+    INFER_HAS_INPUT = 1 << 13,
+    INFER_HAS_SECTIONS = 1 << 14,
+    INFER_HAS_PHRASES = 1 << 15
 };
 
 enum { INFER_MAX_INSTRUMENTS = 32, INFER_MAX_STAGES = 32, INFER_MAX_INTERVALS = 64 };
@@ -56,6 +60,25 @@ typedef struct infer_instrument {
     char reason[256];
     char replaced_by[64]; /* "" for none */
 } infer_instrument;
+
+/* A part of the song's form. Sections of one label are the same music. */
+typedef struct infer_section {
+    double start_s, end_s;
+    char   label[32]; /* "A", or what a plan calls it                          */
+    char   name[32];  /* "verse", ...: how it was arranged; "" before that     */
+} infer_section;
+
+/* An instrument in the recording. */
+typedef struct infer_heard {
+    char   name[64];
+    double probability;
+} infer_heard;
+
+/* How sure the analysis is, 0..1, of what it found out itself; NAN where it was told, or did not look. */
+typedef struct infer_confidence {
+    double input, tempo, meter, key, genre;
+    double other_bpm; /* half or double the tempo when it is the next best reading; 0: none */
+} infer_confidence;
 
 typedef struct infer_stage {
     char   name[32];
@@ -70,7 +93,7 @@ typedef struct infer_plan {
     int    sample_rate, n_channels;
 
     char   input[16];         /* "vocal", "song", "instrumental"                      */
-    double input_confidence;
+    infer_confidence confidence;
 
     double tempo_bpm;
     double *beats_s;     int n_beats;
@@ -80,6 +103,9 @@ typedef struct infer_plan {
     music_chord_span *chords; int n_chords;
     music_note *melody;       int n_melody;
     double tuning_cents;      /* of the singer against 440 Hz                         */
+    infer_section *sections;  int n_sections; /* rising, not overlapping              */
+    music_interval *phrases;  int n_phrases;  /* of the singer; between them: rests   */
+    infer_heard heard[INFER_MAX_INSTRUMENTS]; int n_heard;
 
     char   genre[64];
     double genre_probability;
@@ -105,6 +131,9 @@ typedef struct infer_plan {
 bl_status infer_plan_read(const char *path, infer_plan *plan, bl_error *err);
 bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan, bl_error *err);
 void      infer_plan_free(infer_plan *plan);
+
+/* An empty plan: nothing in it, no confidence in anything. A zeroed one is as good where confidence is not asked for. */
+void      infer_plan_init(infer_plan *plan);
 
 /* Atomic. _text returns malloc'ed JSON, NULL with BL_ENOMEM; release with free. */
 bl_status infer_plan_write(const char *path, const infer_plan *plan, bl_error *err);

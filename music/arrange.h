@@ -7,8 +7,8 @@
  *     music_score score = { 0 };
  *     if (music_arrange(&in, &score, &err) != BL_OK) ...
  *
- * The song is cut into bars, the bars into sections of 4 or 8 bars by the singer's energy and repetition
- * (markers "intro", "verse", "chorus", ... in the score); each bar has an intensity from the singer's loudness;
+ * The song is cut into bars, the bars into the sections given, or else into sections of 4 or 8 bars by the singer's
+ * energy and repetition (markers "intro", "verse", "chorus", ... in the score); each bar has an intensity from the singer's loudness;
  * each instrument plays the pattern that its style names for that intensity, voiced on the sounding chord.
  *
  * Promises Every note of a pitched instrument belongs to the chord sounding at its onset or to the key, and does
@@ -18,7 +18,8 @@
  *          the first beat or beyond the song. Bars in which the beats are not steady (a free start) get held
  *          chords only. Same input and seed, same score.
  * Shapes   beats_s [n_beats] rising; downbeats_s [n_downbeats] or NULL (then every beats_per_bar-th beat from
- *          the first); chords [n_chords] rising, gaps count as "N"; melody [n_melody]; instruments
+ *          the first); sections [n_sections] rising, starting on downbeats (to the nearest bar otherwise), or none;
+ *          chords [n_chords] rising, gaps count as "N"; melody [n_melody]; instruments
  *          [n_instruments] names; intervals [n_intervals], half open, none means the whole song.
  * Output   One track per instrument, in the order given; tempos (one per beat where it changes, laid so that bar
  *          lines of the file fall on downbeats), meters, chords and section markers.
@@ -38,6 +39,12 @@
 
 typedef struct music_interval { double start_s, end_s; } music_interval;
 
+/* A part of the song's form; parts of one label are the same music and are arranged alike. */
+typedef struct music_form_part {
+    double start_s;
+    int    label;
+} music_form_part;
+
 typedef struct music_arrange_input {
     double                  duration_s;
     const double           *beats_s;
@@ -46,6 +53,8 @@ typedef struct music_arrange_input {
     int                     n_downbeats;
     int                     beats_per_bar;
     music_key               key;
+    const music_form_part  *sections;
+    int                     n_sections;
     const music_chord_span *chords;
     int                     n_chords;
     const music_note       *melody;      /* sung notes; velocity is the singer's loudness */

@@ -22,6 +22,10 @@ static bl_status check(const music_arrange_input *in, bl_error *err)
             return bl_fail(err, BL_EARG, "beat %d at %g s does not follow the one before it by 50 ms or more", i + 1, in->beats_s[i]);
     if (in->beats_per_bar < 1 || in->beats_per_bar > 12)
         return bl_fail(err, BL_EARG, "bars of %d beats; expected 1 to 12", in->beats_per_bar);
+    for (int i = 0; i < in->n_sections; i++)
+        if (!isfinite(in->sections[i].start_s) || in->sections[i].label < 0 ||
+            (i && in->sections[i].start_s <= in->sections[i - 1].start_s))
+            return bl_fail(err, BL_EARG, "section %d at %g s does not come after the one before it", i + 1, in->sections[i].start_s);
     for (int i = 0; i < in->n_intervals; i++)
         if (!(in->intervals[i].start_s < in->intervals[i].end_s) || in->intervals[i].start_s >= in->duration_s)
             return bl_fail(err, BL_EARG, "interval %g-%g s does not lie in the song of %g s", in->intervals[i].start_s,
@@ -260,7 +264,10 @@ static void rate_sections(plan *p)
     int n = 0, chorus = -1, labels = 0;
     for (int i = 0; i < p->n_sections; i++) {
         plan_section *s = &p->sections[i];
-        s->label = -1;
+        if (p->in->n_sections) { /* somebody has listened */
+            labels = s->label >= labels ? s->label + 1 : labels;
+        } else
+            s->label = -1;
         for (int k = 0; k < i && s->label < 0; k++)
             if ((s->sung < 0.05) == (p->sections[k].sung < 0.05) && (s->sung < 0.05 || likeness(p, s, &p->sections[k]) > 0.72))
                 s->label = p->sections[k].label;
@@ -304,17 +311,44 @@ static void rate_sections(plan *p)
     name_sections(p, chorus);
 }
 
-static bl_status cut_sections(plan *p, bl_error *err)
+/* A section of bars start .. end with the singer's energy in it. */
+static void add_section(plan *p, int start, int end, const double *energy, const double *sung)
+{
+    plan_section *s = &p->sections[p->n_sections++];
+    int k = 0;
+    s->first_bar = start;
+    s->n_bars = end - start;
+    for (int i = start; i < end; i++) {
+        s->sung += sung[i] / (end - start);
+        if (!isnan(energy[i])) {
+            s->energy += energy[i];
+            k++;
+        }
+    }
+    s->energy = k ? s->energy / k : 0;
+}
+
+/* The sections that were given, each from the bar nearest to its start. */
+static void take_sections(plan *p, const double *energy, const double *sung)
+{
+    const music_arrange_input *in = p->in;
+    for (int i = 0, start = 0; i < in->n_sections && start < p->n_bars; i++) {
+        int end = start;
+        while (end < p->n_bars && (i + 1 == in->n_sections ||
+                                   0.5 * (p->bars[end].start_s + p->bars[end].end_s) < in->sections[i + 1].start_s))
+            end++;
+        if (end == start)
+            continue;
+        add_section(p, start, end, energy, sung);
+        p->sections[p->n_sections - 1].label = in->sections[i].label;
+        start = end;
+    }
+}
+
+/* Without anybody's: by the singer's silences and by counting. */
+static void count_sections(plan *p, const double *energy, const double *sung)
 {
     int n = p->n_bars, length = p->style->section_bars;
-    double *energy = malloc(2 * (size_t)n * sizeof *energy);
-    p->sections = calloc((size_t)n + 1, sizeof *p->sections);
-    if (!energy || !p->sections) {
-        free(energy);
-        return bl_fail(err, BL_ENOMEM, "no memory for the sections of %d bars", n);
-    }
-    double *sung = energy + n;
-    bar_energy(p, energy, sung);
     if (n < 3 * length)
         length = length >= 8 ? length / 2 : length;
     /* The first bar in which singing starts in the first half (else that is an upbeat to the next). */
@@ -330,20 +364,26 @@ static bl_status cut_sections(plan *p, bl_error *err)
             if (quiet != (sung[i] < 0.05) && (i + 2 >= n || ((sung[i + 1] < 0.05) != quiet && (sung[i + 2] < 0.05) != quiet)) && i - start >= 2)
                 end = i;
         end = end > n || (n - end < 2) ? n : end;
-        plan_section *s = &p->sections[p->n_sections++];
-        s->first_bar = start;
-        s->n_bars = end - start;
-        int k = 0;
-        for (int i = start; i < end; i++) {
-            s->sung += sung[i] / (end - start);
-            if (!isnan(energy[i])) {
-                s->energy += energy[i];
-                k++;
-            }
-        }
-        s->energy = k ? s->energy / k : 0;
+        add_section(p, start, end, energy, sung);
         start = end;
     }
+}
+
+static bl_status cut_sections(plan *p, bl_error *err)
+{
+    int n = p->n_bars;
+    double *energy = malloc(2 * (size_t)n * sizeof *energy);
+    p->sections = calloc((size_t)n + 1, sizeof *p->sections);
+    if (!energy || !p->sections) {
+        free(energy);
+        return bl_fail(err, BL_ENOMEM, "no memory for the sections of %d bars", n);
+    }
+    double *sung = energy + n;
+    bar_energy(p, energy, sung);
+    if (p->in->n_sections)
+        take_sections(p, energy, sung);
+    else
+        count_sections(p, energy, sung);
     rate_sections(p);
     double low = 1e9, high = -1e9;
     for (int i = 0; i < n; i++)

@@ -220,8 +220,8 @@ static void stereo_at_another_rate_stays_so(void **state)
 {
     (void)state;
     infer_options o = options_for(stereo_song);
-    o.bpm = 120;
-    o.key = "Am";
+    o.overrides.bpm = 120;
+    o.overrides.key = "Am";
     infer_plan p = run_it(o);
     check_audio(stereo_song, band_stems, 4);
     assert_true(fabs(p.tempo_bpm - 120) < 0.5);
@@ -238,7 +238,7 @@ static void the_report_handed_back_gives_the_same_song_at_any_thread_count(void 
     infer_plan p = run_it(o);
     infer_plan_free(&p);
     o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder,
-                         .plan = out_path("report.json"), .seed = -1, .quiet = 1, .threads = 2 };
+                         .overrides = { .plan = out_path("report.json") }, .seed = -1, .quiet = 1, .threads = 2 };
     p = run_it(o);
     infer_plan_free(&p);
     assert_same_file(out_path("song.wav"), out_path("again.wav"));
@@ -279,14 +279,14 @@ static void an_edited_plan_is_obeyed(void **state)
     o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder, .seed = -1, .quiet = 1 };
 
     /* one instrument less: the others keep their notes */
-    o.plan = edit_report("{\"name\": \"bass\", \"accepted\": true", "{\"name\": \"bass\", \"accepted\": false");
+    o.overrides.plan = edit_report("{\"name\": \"bass\", \"accepted\": true", "{\"name\": \"bass\", \"accepted\": false");
     q = run_it(o);
     assert_null(infer_plan_track(&q, "bass"));
     assert_int_equal(infer_plan_track(&q, "electric guitar")->n_notes, n_guitar);
     infer_plan_free(&q);
 
     /* one more: it is arranged beside them */
-    o.plan = edit_report("{\"name\": \"bass\",", "{\"name\": \"organ\"}, {\"name\": \"bass\",");
+    o.overrides.plan = edit_report("{\"name\": \"bass\",", "{\"name\": \"organ\"}, {\"name\": \"bass\",");
     q = run_it(o);
     assert_true(infer_plan_track(&q, "organ")->n_notes > 0);
     assert_int_equal(infer_plan_track(&q, "electric guitar")->n_notes, n_guitar);
@@ -296,21 +296,21 @@ static void an_edited_plan_is_obeyed(void **state)
     char from[64], to[64];
     snprintf(from, sizeof from, "\"key\": \"%s\"", p.key);
     snprintf(to, sizeof to, "\"key\": \"%s\"", strcmp(p.key, "Eb major") ? "Eb major" : "A major");
-    o.plan = edit_report(from, to);
+    o.overrides.plan = edit_report(from, to);
     q = run_it(o);
     assert_string_equal(q.key, strcmp(p.key, "Eb major") ? "Eb major" : "A major");
     check_notes(&q);
     infer_plan_free(&q);
 
     /* another tempo */
-    o.plan = edit_report("\"tempo\": ", "\"tempo\": 97, \"old_tempo\": ");
+    o.overrides.plan = edit_report("\"tempo\": ", "\"tempo\": 97, \"old_tempo\": ");
     q = run_it(o);
     assert_true(fabs(q.tempo_bpm - 97) < 0.5);
     assert_true(fabs(60 / (q.beats_s[3] - q.beats_s[2]) - 97) < 1);
     infer_plan_free(&q);
 
     /* no notes at all: they are found again */
-    o.plan = edit_report("\"notes\":", "\"old_notes\":");
+    o.overrides.plan = edit_report("\"notes\":", "\"old_notes\":");
     q = run_it(o);
     assert_int_equal(infer_plan_track(&q, "electric guitar")->n_notes, n_guitar);
     infer_plan_free(&q);

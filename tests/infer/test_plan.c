@@ -16,13 +16,14 @@ static infer_plan example(void)
     infer_plan p = { 0 };
     bl_error err = { 0 };
     p.has = INFER_HAS_TEMPO | INFER_HAS_BEATS | INFER_HAS_DOWNBEATS | INFER_HAS_METER | INFER_HAS_KEY | INFER_HAS_CHORDS |
-            INFER_HAS_MELODY | INFER_HAS_GENRE | INFER_HAS_INSTRUMENTS | INFER_HAS_NOTES | INFER_HAS_INPUT;
+            INFER_HAS_MELODY | INFER_HAS_GENRE | INFER_HAS_INSTRUMENTS | INFER_HAS_NOTES | INFER_HAS_INPUT |
+            INFER_HAS_SECTIONS | INFER_HAS_PHRASES | INFER_HAS_SEED | INFER_HAS_EXISTING;
     p.path = strcpy(malloc(32), "a \"song\".wav");
     p.duration_s = 12.3456789;
     p.sample_rate = 48000;
     p.n_channels = 2;
     strcpy(p.input, "vocal");
-    p.input_confidence = 0.9;
+    p.confidence = (infer_confidence){ 0.9, 0.8, NAN, 0.123, 0.71, 60 };
     p.tempo_bpm = 119.98765;
     p.beats_per_bar = 4;
     p.n_beats = 9;
@@ -42,6 +43,15 @@ static infer_plan example(void)
     p.n_melody = 1;
     p.melody = calloc(1, sizeof *p.melody);
     p.melody[0] = (music_note){ 0.123456789, 1.5, 57, 80 };
+    p.n_sections = 2;
+    p.sections = calloc(2, sizeof *p.sections);
+    p.sections[0] = (infer_section){ 0, 4.1234567, "A", "verse" };
+    p.sections[1] = (infer_section){ 4.1234567, 12.3456789, "B", "" };
+    p.n_phrases = 1;
+    p.phrases = calloc(1, sizeof *p.phrases);
+    p.phrases[0] = (music_interval){ 0.123456789, 1.5 };
+    p.n_heard = 1;
+    p.heard[0] = (infer_heard){ "bass", 0.77 };
     strcpy(p.genre, "rock");
     p.genre_probability = 0.71;
     infer_plan_add_instrument(&p, "electric guitar", 1, "fits", NULL, &err);
@@ -121,6 +131,10 @@ static void a_plan_comes_back_as_it_was_written(void **state)
                         2 * sizeof(music_note));
     assert_int_equal(b.seed, 42);
     assert_int_equal(b.n_intervals, 1);
+    assert_int_equal(b.n_sections, 2);
+    assert_memory_equal(a.sections, b.sections, 2 * sizeof *a.sections);
+    assert_int_equal(b.n_phrases, 1);
+    assert_memory_equal(a.phrases, b.phrases, sizeof *a.phrases);
     infer_plan_free(&a);
     infer_plan_free(&b);
     free(text);
@@ -204,6 +218,52 @@ static void an_edit_of_both_cause_and_effect_is_obeyed_in_both(void **state)
     free(once);
 }
 
+static void sections_and_phrases_follow_from_bars_and_melody(void **state)
+{
+    (void)state;
+    infer_plan p = after_edit("\"label\": \"B\"", "\"label\": \"chorus\"");
+    assert_string_equal(p.sections[1].label, "chorus");
+    assert_true(p.has & INFER_HAS_CHORDS);
+    assert_false(p.has & INFER_HAS_NOTES); /* the arrangement is another one */
+    infer_plan_free(&p);
+    p = after_edit("\"pitch\": 57", "\"pitch\": 59");
+    assert_false(p.has & (INFER_HAS_SECTIONS | INFER_HAS_PHRASES));
+    infer_plan_free(&p);
+    p = after_edit("\"tempo\": 119.988", "\"tempo\": 100");
+    assert_false(p.has & INFER_HAS_SECTIONS);
+    assert_true(p.has & INFER_HAS_PHRASES);
+    infer_plan_free(&p);
+}
+
+/* Reports of earlier versions: the arranger's own sections, without an end. */
+static void sections_without_an_end_are_not_obeyed(void **state)
+{
+    (void)state;
+    infer_plan p = parsed("{\"sections\": [{\"start\": 0, \"name\": \"verse\"}, {\"start\": 9, \"name\": \"chorus\"}]}");
+    assert_false(p.has & INFER_HAS_SECTIONS);
+    infer_plan_free(&p);
+}
+
+/* What listen did not look for must not be taken for a decision when infer reads its report. */
+static void what_a_plan_does_not_have_is_written_as_null(void **state)
+{
+    bl_error err = { 0 };
+    infer_plan p;
+    (void)state;
+    infer_plan_init(&p);
+    char *text = infer_plan_text(&p, &err);
+    static const char *const keys[] = { "instruments", "notes", "chords", "melody", "sections", "phrases", "seed", "existing", "tempo" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "\"%s\": null", keys[i]);
+        assert_non_null(strstr(text, line));
+    }
+    infer_plan b = parsed(text);
+    assert_int_equal(b.has & ~(unsigned)INFER_HAS_INTERVALS, 0);
+    infer_plan_free(&b);
+    free(text);
+}
+
 static void numbers_spelled_otherwise_are_no_edit(void **state)
 {
     (void)state;
@@ -216,7 +276,7 @@ static void a_plan_may_be_written_by_hand(void **state)
 {
     (void)state;
     infer_plan p = parsed("{\"tempo\": 120, \"genre\": \"Hip Hop\", \"instruments\": [\"Electric_Guitar\", {\"name\": \"drums\"}],"
-                          " \"key\": \"Am\", \"sections\": 7, \"anything\": {\"else\": []}}");
+                          " \"key\": \"Am\", \"form\": 7, \"anything\": {\"else\": []}}");
     assert_string_equal(p.genre, "hip-hop");
     assert_string_equal(p.key, "A minor");
     assert_int_equal(p.n_instruments, 2);
@@ -275,6 +335,11 @@ static void a_bad_plan_is_named_by_its_place(void **state)
         { "{\"genre\": {\"probability\": 1}}", "genre.name" },
         { "{\"genre\": {\"name\": \"rock\", \"probability\": 3}}", "genre.probability" },
         { "{\"intervals\": [{\"start\": 4, \"end\": 2}]}", "intervals[0]" },
+        { "{\"sections\": [{\"start\": 0, \"end\": 4}]}", "sections[0].label" },
+        { "{\"sections\": [{\"start\": 4, \"end\": 4, \"label\": \"A\"}]}", "sections[0]" },
+        { "{\"sections\": [{\"start\": 0, \"end\": 4, \"label\": \"A\"}, {\"start\": 3, \"end\": 5, \"label\": \"B\"}]}", "sections[1].start" },
+        { "{\"sections\": 7}", "sections: expected a list" },
+        { "{\"phrases\": [{\"start\": 0, \"end\": 4}, {\"start\": 3, \"end\": 5}]}", "phrases[1].start" },
         { "{\"existing\": \"some\"}", "existing" },
         { "{\"seed\": -4}", "seed" },
         { "{\"input\": {\"kind\": \"noise\"}}", "input.kind" },
@@ -319,6 +384,9 @@ int main(void)
         cmocka_unit_test(what_is_deleted_is_missing_and_what_is_left_is_obeyed),
         cmocka_unit_test(an_edited_part_puts_what_follows_from_it_out_of_date),
         cmocka_unit_test(an_edit_of_both_cause_and_effect_is_obeyed_in_both),
+        cmocka_unit_test(sections_and_phrases_follow_from_bars_and_melody),
+        cmocka_unit_test(sections_without_an_end_are_not_obeyed),
+        cmocka_unit_test(what_a_plan_does_not_have_is_written_as_null),
         cmocka_unit_test(numbers_spelled_otherwise_are_no_edit),
         cmocka_unit_test(a_plan_may_be_written_by_hand),
         cmocka_unit_test(an_instrument_plays_once_whoever_it_stands_in_for),

@@ -280,6 +280,35 @@ static void chords_move_little_and_do_not_cross(void **state)
     music_score_free(&score);
 }
 
+static void given_sections_are_taken(void **state)
+{
+    static song s;
+    static const char *const band[] = { "drums", "piano", "bass" };
+    music_form_part form[4];
+    bl_error err = { 0 };
+    music_score score = { 0 };
+    (void)state;
+    compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+    for (int i = 0; i < 4; i++) /* cuts that counting would not make: bars 0, 3, 10, 17 */
+        form[i] = (music_form_part){ i ? s.downbeats[7 * i - 4] + 0.1 : 0, i % 2 };
+    music_style *style = load("rock");
+    music_arrange_input in = input_of(&s, style, 1);
+    in.instruments = band;
+    in.n_instruments = 3;
+    in.sections = form;
+    in.n_sections = 4;
+    assert_int_equal(music_arrange(&in, &score, &err), BL_OK);
+    assert_int_equal(score.n_markers, 4);
+    for (int i = 1; i < 4; i++)
+        assert_true(fabs(score.markers[i].time_s - s.downbeats[7 * i - 4]) < 1e-6);
+    assert_string_equal(score.markers[1].text, score.markers[3].text); /* one label, one name */
+    music_score_free(&score);
+    form[2].start_s = form[1].start_s;
+    assert_int_equal(music_arrange(&in, &score, &err), BL_EARG);
+    assert_message(err, "section 3");
+    music_style_free(style);
+}
+
 static void drums_fill_before_sections_and_the_song_ends_on_a_held_chord(void **state)
 {
     static song s;
@@ -420,6 +449,7 @@ int main(void)
         cmocka_unit_test(nothing_sounds_outside_the_intervals),
         cmocka_unit_test(the_bass_shows_the_root_of_every_new_chord),
         cmocka_unit_test(chords_move_little_and_do_not_cross),
+        cmocka_unit_test(given_sections_are_taken),
         cmocka_unit_test(drums_fill_before_sections_and_the_song_ends_on_a_held_chord),
         cmocka_unit_test(melodic_instruments_fill_the_singers_rests),
         cmocka_unit_test(unsteady_beats_get_held_chords_and_no_drums),

@@ -1,0 +1,290 @@
+#include "infer/plan_private.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Text that JSON can hold: bytes that are not UTF-8 (file names may be anything) become '?'. */
+static json_t *text_value(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value || !text)
+        return value ? value : json_null();
+    char *copy = malloc(strlen(text) + 1);
+    if (!copy)
+        return NULL;
+    strcpy(copy, text);
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+/* JSON has no infinities: what could not be measured is null. */
+static json_t *real_value(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Of 0 .. 1, to three places. */
+static json_t *share_value(double x)
+{
+    return real_value(round(x * 1000) / 1000);
+}
+
+/* The list of a part; null when the plan does not have it. Takes the list. */
+static void set_part(json_t *root, const char *key, int has, json_t *list)
+{
+    json_object_set(root, key, has ? list : json_null());
+    json_decref(list);
+}
+
+static json_t *times_value(const double *x, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_real(infer_plan_rounded(x[i])));
+    return list;
+}
+
+static json_t *note_value(const music_note *x, const char *instrument)
+{
+    json_t *o = json_object();
+    if (instrument)
+        json_object_set_new(o, "instrument", json_string(instrument));
+    json_object_set_new(o, "onset", json_real(infer_plan_rounded(x->onset_s)));
+    json_object_set_new(o, "offset", json_real(infer_plan_rounded(x->offset_s)));
+    json_object_set_new(o, "pitch", json_integer(x->pitch));
+    json_object_set_new(o, "velocity", json_integer(x->velocity));
+    return o;
+}
+
+static json_t *span_value(double start_s, double end_s)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "start", json_real(infer_plan_rounded(start_s)));
+    json_object_set_new(o, "end", json_real(infer_plan_rounded(end_s)));
+    return o;
+}
+
+static void write_heard(json_t *root, const infer_plan *p)
+{
+    json_t *o = json_object(), *list;
+    json_object_set_new(o, "path", text_value(p->path));
+    json_object_set_new(o, "duration", json_real(infer_plan_rounded(p->duration_s)));
+    json_object_set_new(o, "sample_rate", json_integer(p->sample_rate));
+    json_object_set_new(o, "channels", json_integer(p->n_channels));
+    json_object_set_new(root, "song", o);
+    o = json_object();
+    json_object_set_new(o, "kind", json_string(p->input));
+    json_object_set_new(o, "confidence", share_value(p->confidence.input));
+    json_object_set_new(root, "input", p->input[0] ? o : json_null());
+    if (!p->input[0])
+        json_decref(o);
+
+    json_object_set_new(root, "tempo", p->has & INFER_HAS_TEMPO ? json_real(p->tempo_bpm) : json_null());
+    json_object_set_new(root, "meter", p->has & INFER_HAS_METER ? json_integer(p->beats_per_bar) : json_null());
+    json_object_set_new(root, "beats", p->has & INFER_HAS_BEATS ? times_value(p->beats_s, p->n_beats) : json_null());
+    json_object_set_new(root, "downbeats",
+                        p->has & INFER_HAS_DOWNBEATS ? times_value(p->downbeats_s, p->n_downbeats) : json_null());
+    json_object_set_new(root, "key", p->has & INFER_HAS_KEY ? json_string(p->key) : json_null());
+    json_object_set_new(root, "tuning", real_value(p->tuning_cents));
+    list = json_array();
+    for (int i = 0; i < p->n_chords; i++) {
+        o = span_value(p->chords[i].start_s, p->chords[i].end_s);
+        json_object_set_new(o, "chord", json_string(p->chords[i].name));
+        json_array_append_new(list, o);
+    }
+    set_part(root, "chords", p->has & INFER_HAS_CHORDS, list);
+    list = json_array();
+    for (int i = 0; i < p->n_melody; i++)
+        json_array_append_new(list, note_value(&p->melody[i], NULL));
+    set_part(root, "melody", p->has & INFER_HAS_MELODY, list);
+}
+
+/* What the song consists of, and how sure all that is. */
+static void write_form(json_t *root, const infer_plan *p)
+{
+    const infer_confidence *c = &p->confidence;
+    json_t *o, *list = json_array();
+    for (int i = 0; i < p->n_sections; i++) {
+        o = span_value(p->sections[i].start_s, p->sections[i].end_s);
+        json_object_set_new(o, "label", text_value(p->sections[i].label));
+        json_object_set_new(o, "name", p->sections[i].name[0] ? text_value(p->sections[i].name) : json_null());
+        json_array_append_new(list, o);
+    }
+    set_part(root, "sections", p->has & INFER_HAS_SECTIONS, list);
+    list = json_array();
+    for (int i = 0; i < p->n_phrases; i++)
+        json_array_append_new(list, span_value(p->phrases[i].start_s, p->phrases[i].end_s));
+    set_part(root, "phrases", p->has & INFER_HAS_PHRASES, list);
+    list = json_array();
+    for (int i = 0; i < p->n_heard; i++) {
+        o = json_object();
+        json_object_set_new(o, "name", text_value(p->heard[i].name));
+        json_object_set_new(o, "probability", share_value(p->heard[i].probability));
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(root, "heard", list);
+    o = json_object();
+    json_object_set_new(o, "input", share_value(c->input));
+    json_object_set_new(o, "tempo", share_value(c->tempo));
+    json_object_set_new(o, "other_tempo", c->other_bpm > 0 ? json_real(round(c->other_bpm * 1000) / 1000) : json_null());
+    json_object_set_new(o, "meter", share_value(c->meter));
+    json_object_set_new(o, "key", share_value(c->key));
+    json_object_set_new(o, "genre", share_value(c->genre));
+    json_object_set_new(root, "confidence", o);
+}
+
+static void write_wanted(json_t *root, const infer_plan *p)
+{
+    json_t *o, *list;
+    if (p->has & INFER_HAS_GENRE) {
+        o = json_object();
+        json_object_set_new(o, "name", text_value(p->genre));
+        json_object_set_new(o, "probability", real_value(p->genre_probability));
+        json_object_set_new(o, "given", json_boolean(p->genre_given));
+        json_object_set_new(root, "genre", o);
+    }
+    list = json_array();
+    for (int i = 0; i < p->n_instruments; i++) {
+        const infer_instrument *e = &p->instruments[i];
+        o = json_object();
+        json_object_set_new(o, "name", text_value(e->name));
+        json_object_set_new(o, "accepted", json_boolean(e->accepted));
+        json_object_set_new(o, "reason", text_value(e->reason));
+        json_object_set_new(o, "replaced_by", e->replaced_by[0] ? text_value(e->replaced_by) : json_null());
+        json_array_append_new(list, o);
+    }
+    set_part(root, "instruments", p->has & INFER_HAS_INSTRUMENTS, list);
+    list = json_array();
+    for (int i = 0; i < p->n_intervals; i++)
+        json_array_append_new(list, span_value(p->intervals[i].start_s, p->intervals[i].end_s));
+    json_object_set_new(root, "intervals", list);
+    json_object_set_new(root, "existing", p->has & INFER_HAS_EXISTING ? json_string(p->keep_existing ? "keep" : "drop") : json_null());
+    json_object_set_new(root, "seed", p->has & INFER_HAS_SEED ? json_integer(p->seed) : json_null());
+    list = json_array();
+    for (int t = 0; t < p->score.n_tracks; t++)
+        for (int i = 0; i < p->score.tracks[t].n_notes; i++)
+            json_array_append_new(list, note_value(&p->score.tracks[t].notes[i], p->score.tracks[t].name));
+    set_part(root, "notes", p->has & INFER_HAS_NOTES, list);
+}
+
+static void write_figures(json_t *root, const infer_plan *p)
+{
+    json_t *o = json_object(), *list = json_array();
+    json_object_set_new(o, "vocal", real_value(round(p->vocal_lufs * 100) / 100));
+    json_object_set_new(o, "mix", real_value(round(p->mix_lufs * 100) / 100));
+    json_object_set_new(o, "true_peak", real_value(round(p->true_peak_dbtp * 100) / 100));
+    json_object_set_new(root, "loudness", o);
+    for (int i = 0; i < p->n_stages; i++) {
+        o = json_object();
+        json_object_set_new(o, "name", json_string(p->stages[i].name));
+        json_object_set_new(o, "seconds", json_real(round(p->stages[i].seconds * 1000) / 1000));
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(root, "stages", list);
+    json_object_set_new(root, "seconds", json_real(round(p->seconds * 1000) / 1000));
+    json_object_set_new(root, "peak_rss_mb", json_real(round(p->peak_rss_mb * 10) / 10));
+
+    o = json_object();
+    for (int i = 0; i < infer_plan_n_parts; i++) {
+        char text[24];
+        const json_t *value = infer_plan_present(root, infer_plan_parts[i].key);
+        if (!value)
+            continue;
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)infer_plan_fingerprint(value));
+        json_object_set_new(o, infer_plan_parts[i].key, json_string(text));
+    }
+    json_object_set_new(root, "made_from", o);
+}
+
+/* One line a key, one line a list item that is an object: what people edit stands by itself. */
+typedef struct text_buffer {
+    char  *text;
+    size_t n, capacity;
+    int    failed;
+} text_buffer;
+
+static void append(text_buffer *b, const char *text)
+{
+    const size_t n = text ? strlen(text) : 0;
+    if (b->n + n + 1 > b->capacity) {
+        const size_t capacity = 2 * (b->n + n) + 4096;
+        char *bigger = realloc(b->text, capacity);
+        if (!bigger) {
+            b->failed = 1;
+            return;
+        }
+        b->text = bigger;
+        b->capacity = capacity;
+    }
+    if (!text) {
+        b->failed = 1;
+        return;
+    }
+    memcpy(b->text + b->n, text, n + 1);
+    b->n += n;
+}
+
+static void append_value(text_buffer *b, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(10));
+    append(b, text);
+    free(text);
+}
+
+static void append_list(text_buffer *b, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        append(b, i ? ",\n  " : "[\n  ");
+        append_value(b, json_array_get(list, i));
+    }
+    append(b, "\n ]");
+}
+
+char *infer_plan_text(const infer_plan *plan, bl_error *err)
+{
+    json_t *root = json_object(), *value;
+    text_buffer b = { 0 };
+    const char *key;
+    if (root) {
+        write_heard(root, plan);
+        write_form(root, plan);
+        write_wanted(root, plan);
+        write_figures(root, plan);
+        append(&b, "{");
+        json_object_foreach(root, key, value) {
+            append(&b, b.n > 1 ? ",\n \"" : "\n \"");
+            append(&b, key);
+            append(&b, "\": ");
+            if (json_is_object(json_array_get(value, 0)))
+                append_list(&b, value);
+            else
+                append_value(&b, value);
+        }
+        append(&b, "\n}\n");
+    }
+    if (!root || b.failed) {
+        free(b.text);
+        b.text = NULL;
+        bl_fail(err, BL_ENOMEM, "no memory for the report");
+    }
+    json_decref(root);
+    return b.text;
+}
+
+bl_status infer_plan_write(const char *path, const infer_plan *plan, bl_error *err)
+{
+    char *text = infer_plan_text(plan, err);
+    if (!text)
+        return BL_ENOMEM;
+    const bl_status status = bl_write_file(path, text, strlen(text), err);
+    free(text);
+    return status;
+}
