@@ -75,7 +75,7 @@ Q := @
 say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
-.PHONY: all check check-python evaluate lib install test-programs demo help clean packages lint bench bench-kernels bench-clusters FORCE
+.PHONY: all check check-python evaluate lib install test-programs demo help clean packages lint bench bench-kernels bench-clusters bench-listening FORCE
 all: $(BINS)
 
 define module_rules
@@ -199,7 +199,7 @@ demo: all
 
 # Ours beside PyTorch (tests/bench/): make bench CASES='wavegan.*' THREADS=2 SECONDS=10 PYTHON=/usr/bin/python3
 BENCH := $(B)/tests/bench/bench
-$(BENCH): $(patsubst %.c,$(B)/%.o,$(filter-out %/bench_kernels.c,$(sort $(wildcard tests/bench/*.c)))) $(foreach m,$(call upto,nn),$(call library,$(m)))
+$(BENCH): $(patsubst %.c,$(B)/%.o,$(filter-out %/bench_kernels.c %/bench_listening.c,$(sort $(wildcard tests/bench/*.c)))) $(foreach m,$(call upto,nn),$(call library,$(m)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(B)/tests/bench/machine.o: private MORE := -ffp-contract=fast
@@ -220,6 +220,15 @@ bench-clusters: lib
 	$(Q)for threads in $(or $(THREADS),1 2); do OMP_NUM_THREADS=$$threads BACKLINE_LIBRARY=$(SHARED) $(or $(PYTHON),/usr/bin/python3) \
 	  tools/evaluate/lib_clusters.py; done
 
+# How long listening takes, ours beside aubio's and SciPy's: make bench-listening SECONDS=2
+BENCH_LISTENING := $(B)/tests/bench/bench_listening
+$(BENCH_LISTENING): $(B)/tests/bench/bench_listening.o $(foreach m,$(call upto,audio),$(call library,$(m)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+bench-listening: $(BENCH_LISTENING)
+	$(Q)OMP_NUM_THREADS=1 $(BENCH_LISTENING) $(B)/bench_listening.f32 --seconds $(or $(SECONDS),1)
+	$(Q)OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 /usr/bin/python3 tests/bench/listening_peers.py $(B)/bench_listening.f32
+
 # How well we listen, on ground truth: make evaluate TASKS="pitch beats" DATA=../shared/data
 EVALUATION := python3-mir-eval python3-sklearn python3-aubio python3-soundfile python3-mido python3-scipy timgm6mb-soundfont
 evaluate: all $(SHARED)
@@ -237,7 +246,7 @@ clean:
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'
-	@echo 'targets: all check check-python evaluate bench bench-kernels bench-clusters demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
+	@echo 'targets: all check check-python evaluate bench bench-kernels bench-clusters bench-listening demo lib install packages clean   variables: BUILD=release|debug|f64|asan ARCH=native|x86-64|... V=1 O=build BIN=bin'
 
 .DELETE_ON_ERROR:
 .SECONDARY:

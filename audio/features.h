@@ -79,6 +79,7 @@ typedef struct audio_feature_config {
     int             n_chroma;       /* 0: 12                              */
     double          tuning;         /* fractions of a chroma bin          */
     double          roll_percent;   /* 0: 0.85                            */
+    double          top_db;         /* decibels are cut so far below the clip's loudest value; 0: 80, below 0: not at all */
     unsigned        which;          /* AUDIO_FEATURE_*; 0: ALL            */
 } audio_feature_config;
 
@@ -102,10 +103,12 @@ typedef struct audio_features {
  * Unlike librosa's, spectral contrast works at any rate: its bands (edges 200 * 2^0..6 Hz) that lie above
  * sample_rate/2, or hold no bin, are 0. onset_strength uses the configured mel bands.
  *
+ * Spectra are computed in double, so that bands 100 dB below the loudest are right, too.
+ *
  * Errors   _new: BL_EARG (names the value), BL_ENOMEM.
  *          _run: BL_EARG when n_samples < 1, BL_ENOMEM; then out is zeroed.
  * Memory   _new returns a plan; release with _free. _run fills out, overwriting it (release an old one first).
- * Cost     one FFT per frame; 60 s at 44100 Hz take well below a second. */
+ * Cost     60 s at 44100 Hz: all features 0.07 s on one core, mel, MFCC or chroma alone 0.03 s. */
 typedef struct audio_feature_plan audio_feature_plan;
 audio_feature_plan *audio_feature_plan_new(const audio_feature_config *config, bl_error *err);
 void                audio_feature_plan_free(audio_feature_plan *plan);
@@ -113,21 +116,26 @@ bl_status           audio_feature_plan_run(audio_feature_plan *plan, const float
                                            audio_features *out, bl_error *err);
 void                audio_features_free(audio_features *features);
 
+/* The same for a signal that comes in pieces of any length and may be longer than memory: push a piece, pull the frames that
+ * are complete; the pieces that were pulled, put side by side, equal audio_feature_plan_run on the whole, bit for bit.
+ *
+ *     while (a piece is read)  { push(plan, piece, n, is_last);  pull(plan, &frames);  use them;  audio_features_free(&frames); }
+ *
+ * Options  Nobody knows the loudest value of a clip before its end: mel_db, mfcc, onset and contrast need top_db < 0.
+ * Errors   push: BL_EARG when top_db is not as above, when the signal has ended (_reset begins another), or n_samples < 0;
+ *          BL_ENOMEM. pull: BL_ENOMEM; then out is zeroed.
+ * Memory   push copies the piece. pull fills out, overwriting it; n_frames may be 0. Between the two the plan holds what no
+ *          frame has taken yet: less than n_fft samples and the last piece. _run ends a stream as _reset does. */
+bl_status audio_feature_plan_push(audio_feature_plan *plan, const float *x, int64_t n_samples, int is_last, bl_error *err);
+bl_status audio_feature_plan_pull(audio_feature_plan *plan, audio_features *out, bl_error *err);
+void      audio_feature_plan_reset(audio_feature_plan *plan);
+
 /* ---- of one frame's magnitudes (spectral.c) ----
  * magnitude [F]; bin f lies at f*bin_hz. Silent frames give 0 (flatness: 1). */
 double audio_spectral_centroid(const float *magnitude, int n_bins, double bin_hz);
 double audio_spectral_bandwidth(const float *magnitude, int n_bins, double bin_hz, double centroid_hz);
 double audio_spectral_rolloff(const float *magnitude, int n_bins, double bin_hz, double roll_percent);
 double audio_spectral_flatness(const float *magnitude, int n_bins);
-
-/* Of the frame_length samples around sample `center`, as librosa.feature.rms and zero_crossing_rate. */
-double audio_frame_rms(const float *x, int64_t n_samples, int64_t center, int frame_length);
-double audio_frame_zcr(const float *x, int64_t n_samples, int64_t center, int frame_length);
-
-/* Peaks and valleys of AUDIO_CONTRAST_BANDS octave bands of one frame (means of the largest and smallest 2 %),
- * as magnitudes, before the step to dB; -1 for a band without bins. scratch [n_bins]. */
-void audio_spectral_contrast_bands(const float *magnitude, int n_bins, double bin_hz, float *scratch,
-                                   float peak[AUDIO_CONTRAST_BANDS], float valley[AUDIO_CONTRAST_BANDS]);
 
 /* mel_db [n_mels, T] -> out [T]; shift is n_fft/(2*hop_length) for librosa's onset_strength. */
 void audio_onset_strength(const float *mel_db, int n_mels, int64_t n_frames, int64_t shift, float *out);

@@ -1,5 +1,7 @@
 #include "audio/features.h"
 
+#include "audio/decibel_private.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -56,37 +58,49 @@ bl_status audio_mel_filters(int sample_rate, int n_fft, int n_mels, double fmin_
 
 void audio_power_to_db(const float *power, int64_t n, double ref, double amin, double top_db, float *out)
 {
-    const double shift = 10 * log10(ref > amin ? ref : amin);
-    float largest = -FLT_MAX;
-    for (int64_t i = 0; i < n; i++) {
-        const double p = (double)power[i];
-        out[i] = (float)(10 * log10(p > amin ? p : amin) - shift);
-        largest = out[i] > largest ? out[i] : largest;
-    }
+    enum { SIDE = 16 }; /* maxima side by side: one would wait for the next */
+    const float least = (float)(amin > 1.2e-38 ? amin : 1.2e-38), shift = (float)(10 * log10(ref > amin ? ref : amin));
+    float       largest[SIDE];
+    for (int l = 0; l < SIDE; l++)
+        largest[l] = -FLT_MAX;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = audio_decibel(power[i] > least ? power[i] : least) - shift;
     if (top_db < 0)
         return;
-    const float floor_db = (float)((double)largest - top_db);
+    for (int64_t i = 0; i + SIDE <= n; i += SIDE)
+        for (int l = 0; l < SIDE; l++)
+            largest[l] = out[i + l] > largest[l] ? out[i + l] : largest[l];
+    for (int64_t i = n - n % SIDE; i < n; i++)
+        largest[0] = out[i] > largest[0] ? out[i] : largest[0];
+    for (int l = 1; l < SIDE; l++)
+        largest[0] = largest[l] > largest[0] ? largest[l] : largest[0];
+    const float floor_db = (float)((double)largest[0] - top_db);
     for (int64_t i = 0; i < n; i++)
         out[i] = out[i] > floor_db ? out[i] : floor_db;
 }
 
 void audio_dct2(const float *in, int n_in, int64_t n_frames, int n_out, float *out)
 {
-    enum { BLOCK = 128 };
+    enum { BLOCK = 256, ROWS = 4 }; /* sums that stay in the first cache */
     const double pi = 3.14159265358979323846;
     for (int64_t t0 = 0; t0 < n_frames; t0 += BLOCK) {
         const int n = n_frames - t0 < BLOCK ? (int)(n_frames - t0) : BLOCK;
-        for (int k = 0; k < n_out; k++) {
-            double sum[BLOCK] = { 0 };
+        for (int k0 = 0; k0 < n_out; k0 += ROWS) {
+            double sum[ROWS][BLOCK] = { { 0 } };
             for (int m = 0; m < n_in; m++) {
-                const double c = cos(pi * k * (2 * m + 1) / (2.0 * n_in));
                 const float *row = in + m * n_frames + t0;
+                double       c[ROWS];
+                for (int k = 0; k < ROWS; k++)
+                    c[k] = cos(pi * (k0 + k) * (2 * m + 1) / (2.0 * n_in));
                 for (int i = 0; i < n; i++)
-                    sum[i] += c * (double)row[i];
+                    for (int k = 0; k < ROWS; k++)
+                        sum[k][i] += c[k] * (double)row[i];
             }
-            const double scale = sqrt((k == 0 ? 1.0 : 2.0) / n_in);
-            for (int i = 0; i < n; i++)
-                out[k * n_frames + t0 + i] = (float)(scale * sum[i]);
+            for (int k = k0; k < n_out && k < k0 + ROWS; k++) {
+                const double scale = sqrt((k == 0 ? 1.0 : 2.0) / n_in);
+                for (int i = 0; i < n; i++)
+                    out[k * n_frames + t0 + i] = (float)(scale * sum[k - k0][i]);
+            }
         }
     }
 }

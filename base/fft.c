@@ -56,7 +56,9 @@
             return NULL;                                                                           \
         }                                                                                          \
         return f;                                                                                  \
-    }                                                                                              \
+    }
+/* Runs on the plan's own arrays. */
+#define DEFINE_RUNS(T, F, S, P)                                                                    \
     void P##_forward(struct S *f, const T *x, T *spectrum)                                         \
     {                                                                                              \
         memcpy(f->time, x, sizeof(T) * (size_t)f->n);                                              \
@@ -73,12 +75,16 @@
     }
 
 DEFINE_FFT(float, fftwf, bl_fft, bl_fft)
+DEFINE_RUNS(float, fftwf, bl_fft, bl_fft)
+DEFINE_FFT(double, fftw, bl_fft_double, bl_fft_double)
 #ifdef BL_F64
 #define REAL_FFTW(NAME) fftw_##NAME
 DEFINE_FFT(double, fftw, bl_fft_real, bl_fft_real)
+DEFINE_RUNS(double, fftw, bl_fft_real, bl_fft_real)
 #else
 #define REAL_FFTW(NAME) fftwf_##NAME
 DEFINE_FFT(float, fftwf, bl_fft_real, bl_fft_real)
+DEFINE_RUNS(float, fftwf, bl_fft_real, bl_fft_real)
 #endif
 
 void bl_fft_real_forward_on(const bl_fft_real *f, real *x, real *spectrum)
@@ -89,6 +95,11 @@ void bl_fft_real_forward_on(const bl_fft_real *f, real *x, real *spectrum)
 void bl_fft_real_inverse_on(const bl_fft_real *f, real *spectrum, real *x)
 {
     REAL_FFTW(execute_dft_c2r)(f->inverse, (REAL_FFTW(complex) *)spectrum, x);
+}
+
+void bl_fft_double_forward_on(const bl_fft_double *f, double *x, double *spectrum)
+{
+    fftw_execute_dft_r2c(f->forward, x, (fftw_complex *)spectrum);
 }
 
 int bl_fft_size(const bl_fft *fft)

@@ -35,4 +35,10 @@ void         bl_fft_real_inverse(bl_fft_real *fft, const real *spectrum, real *x
 void         bl_fft_real_forward_on(const bl_fft_real *fft, real *x, real *spectrum);
 void         bl_fft_real_inverse_on(const bl_fft_real *fft, real *spectrum, real *x);
 
+/* In double, on the caller's arrays, without a copy: x [N] and spectrum [N + 2] are 64-byte aligned and may be changed. */
+typedef struct bl_fft_double bl_fft_double;
+bl_fft_double *bl_fft_double_new(int n, bl_error *err);
+void           bl_fft_double_free(bl_fft_double *fft);
+void           bl_fft_double_forward_on(const bl_fft_double *fft, double *x, double *spectrum);
+
 #endif

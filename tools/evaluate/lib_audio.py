@@ -42,7 +42,7 @@ class NotesConfig(c.Structure):
 class FeatureConfig(c.Structure):
     _fields_ = [("sample_rate", c.c_int), ("n_fft", c.c_int), ("hop_length", c.c_int), ("n_mels", c.c_int),
                 ("fmin_hz", c.c_double), ("fmax_hz", c.c_double), ("mel_scale", c.c_int), ("n_mfcc", c.c_int),
-                ("n_chroma", c.c_int), ("tuning", c.c_double), ("roll_percent", c.c_double), ("which", c.c_uint)]
+                ("n_chroma", c.c_int), ("tuning", c.c_double), ("roll_percent", c.c_double), ("top_db", c.c_double), ("which", c.c_uint)]
 
 
 class FeatureSet(c.Structure):

@@ -193,4 +193,5 @@ def main():
                 f.write("%d %g %.9g %g " % (i, hz, 0.70710678 if q == 0.7071 else q, g) + " ".join("%.9g %.9g" % (abs(v), np.angle(v)) for v in h) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
