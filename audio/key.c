@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODES = 2, KEYS = 24 };
+enum { MODES = 2, KEYS = AUDIO_KEYS };
 
 static const char *const names_major[12] = { "C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B" };
 static const char *const names_minor[12] = { "C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B" };
@@ -96,10 +96,10 @@ static double correlation(const double *profile, int tonic, const double *heard)
     return pp > 0 && hh > 0 ? ph / sqrt(pp * hh) : 0;
 }
 
-static void add_profiles(const double *heard, double weight, double *score)
+static void add_profiles(const double *heard, double *score)
 {
     for (int k = 0; k < KEYS; k++)
-        score[k] += weight * (correlation(temperley[k / 12], k % 12, heard) + 0.5 * correlation(albrecht[k / 12], k % 12, heard));
+        score[k] += correlation(temperley[k / 12], k % 12, heard) + 0.5 * correlation(albrecht[k / 12], k % 12, heard);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -134,16 +134,15 @@ static double metric_weight(const audio_rhythm *rhythm, double onset_s)
     return in_bar == 0 ? 1.25 : 1.12;
 }
 
-static int add_notes(const audio_sung_note *notes, int n, float tuning_cents, const audio_rhythm *rhythm, double weight,
-                     double *score)
+static void add_notes(const audio_sung_note *notes, int n, float tuning_cents, const audio_rhythm *rhythm, double *score)
 {
     double heard[12] = { 0 };
     if (n < 1)
-        return 0;
+        return;
     for (int i = 0; i < n; i++)
         heard[((audio_sung_pitch(&notes[i], tuning_cents) % 12) + 12) % 12] +=
             fmin(2.0, notes[i].offset_s - notes[i].onset_s) * metric_weight(rhythm, notes[i].onset_s);
-    add_profiles(heard, weight, score);
+    add_profiles(heard, score);
 
     const double gap = phrase_gap(notes, n);
     for (int k = 0; k < KEYS; k++) {
@@ -159,61 +158,41 @@ static int add_notes(const audio_sung_note *notes, int n, float tuning_cents, co
                 n_ends++;
             }
             if (i + 1 == n)
-                score[k] -= weight * 0.05 * degree_last[mode][degree] / 100.0;
+                score[k] -= 0.05 * degree_last[mode][degree] / 100.0;
         }
-        score[k] += weight * (n > 1 ? next / (n - 1) : 0) + weight * (n_ends ? 0.1 * end / n_ends : 0);
+        score[k] += (n > 1 ? next / (n - 1) : 0) + (n_ends ? 0.1 * end / n_ends : 0);
     }
-    return 1;
 }
 
-static int add_chroma(const float *chroma, int64_t n_frames, double weight, double *score)
+/* Fitted on melodies: of keys found with a confidence of 0.8, about 0.8 are right. */
+static const double SHARPNESS = 5.8;
+
+void audio_key_weigh(const audio_sung_note *notes, int n_notes, float tuning_cents, const audio_rhythm *rhythm, double log_p[AUDIO_KEYS])
 {
-    double heard[12] = { 0 }, sum = 0;
-    for (int i = 0; i < 12; i++) {
-        for (int64_t t = 0; t < n_frames; t++)
-            heard[i] += (double)chroma[i * n_frames + t];
-        sum += heard[i];
-    }
-    if (!(sum > 0))
-        return 0;
-    add_profiles(heard, 2 * weight, score);
-    return 1;
+    double score[AUDIO_KEYS] = { 0 }, top = -INFINITY, sum = 0;
+    add_notes(notes, notes ? n_notes : 0, tuning_cents, rhythm, score);
+    for (int k = 0; k < AUDIO_KEYS; k++)
+        top = fmax(top, log_p[k] = SHARPNESS * score[k]);
+    for (int k = 0; k < AUDIO_KEYS; k++)
+        sum += exp(log_p[k] - top);
+    for (int k = 0; k < AUDIO_KEYS; k++)
+        log_p[k] -= top + log(sum);
 }
 
-/* The best of the scores; confidence from the lead over the best key of another scale. */
-static audio_key decide(const double *score, int heard)
+audio_key audio_key_decide(const double log_p[AUDIO_KEYS])
 {
     int best = 0;
-    for (int k = 1; k < KEYS; k++)
-        if (score[k] > score[best])
+    for (int k = 1; k < AUDIO_KEYS; k++)
+        if (log_p[k] > log_p[best])
             best = k;
     audio_key key = audio_key_make(best % 12, best / 12);
-    double    second = -INFINITY;
-    for (int k = 0; k < KEYS; k++)
-        if (k != best && score[k] > second)
-            second = score[k];
-    key.confidence = heard ? (float)(1 - exp(-(score[best] - second) / 0.15)) : 0.0f;
+    key.confidence = (float)exp(log_p[best]);
     return key;
-}
-
-audio_key audio_key_combine(const audio_sung_note *notes, int n_notes, float tuning_cents, const audio_rhythm *rhythm,
-                            const float *chroma, int64_t n_frames, double chroma_weight)
-{
-    double score[KEYS] = { 0 };
-    int    heard = 0;
-    if (chroma_weight < 1)
-        heard += add_notes(notes, notes ? n_notes : 0, tuning_cents, rhythm, 1 - chroma_weight, score);
-    if (chroma_weight > 0)
-        heard += add_chroma(chroma, chroma ? n_frames : 0, chroma_weight, score);
-    return decide(score, heard);
 }
 
 audio_key audio_key_from_notes(const audio_sung_note *notes, int n_notes, float tuning_cents, const audio_rhythm *rhythm)
 {
-    return audio_key_combine(notes, n_notes, tuning_cents, rhythm, NULL, 0, 0);
-}
-
-audio_key audio_key_from_chroma(const float *chroma, int64_t n_frames)
-{
-    return audio_key_combine(NULL, 0, 0, NULL, chroma, n_frames, 1);
+    double log_p[AUDIO_KEYS];
+    audio_key_weigh(notes, n_notes, tuning_cents, rhythm, log_p);
+    return audio_key_decide(log_p);
 }

@@ -20,6 +20,7 @@ void infer_song_free(infer_song *song)
     if (song->mono != song->lead)
         free(song->mono);
     free(song->lead);
+    blocks_harmony_free(&song->harmony);
     for (int i = 0; i < song->n_kept; i++)
         audio_clip_free(&song->kept[i].audio);
     memset(song, 0, sizeof *song);
@@ -31,6 +32,7 @@ bl_status infer_model_path(char *out, const char *model_dir, const char *name, b
         { "autoencoder.h5", "train_autoencoder" }, { "segmenter.h5", "train_segmenter" },
         { "tone_detector.h5", "train_tone_detector" }, { "classifier.h5", "train_classifier" },
         { "wavegan.h5", "train_wavegan" }, { "bilstm.h5", "train_bilstm" },
+        { "chords.h5", "train_chords" },
     };
     const char *program = "train_wavegan";
     if (bl_path_join(out, model_dir, name, err) != BL_OK)

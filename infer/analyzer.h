@@ -4,10 +4,11 @@
  *     infer_analyzer_part     vocal, song or instrumental? A song is separated; the lead is the voice, in an
  *                             instrumental the whole
  *     infer_analyzer_genre    genre and the instruments in the recording (blocks/classifier.h)
+ *     infer_analyzer_harmony  what an accompaniment sounds like, chord by chord (blocks/chords.h)
  *     infer_analyzer_listen   sung notes, tempo, beats, bars, key, sections, phrases; a beat slower than the genre's slowest
  *                             is taken as two
  *     infer_analyzer_tracks   the kept accompaniment as instrument tracks (blocks/segmenter.h, tone_detector.h)
- *     infer_analyzer_chords   chords under the melody, or heard in the accompaniment (music/harmony.h)
+ *     infer_analyzer_chords   chords for a bare melody (music/harmony.h), or those heard in the accompaniment (music/chord_path.h)
  *
  * What the plan already holds (plan->has) is obeyed and not looked for; what it lacks is filled in.
  *
@@ -21,6 +22,7 @@
 #define BL_INFER_ANALYZER_H
 
 #include "audio/clip.h"
+#include "blocks/chords.h"
 #include "infer/plan.h"
 
 enum { INFER_MIN_SECONDS = 1, INFER_MAX_SECONDS = 20 * 60, INFER_MAX_KEPT = 16 };
@@ -44,6 +46,7 @@ typedef struct infer_song {
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
     double     heard_probability[INFER_MAX_INSTRUMENTS];
     int        n_heard;
+    blocks_harmony harmony; /* of an accompaniment: filled by infer_analyzer_harmony              */
     double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
     uint64_t   hash;        /* of the samples: seeds the latent noise                             */
 } infer_song;
@@ -56,6 +59,9 @@ bl_status infer_analyzer_listen(const infer_song *song, infer_plan *plan, bl_err
 
 /* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. */
 bl_status infer_analyzer_genre(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
+
+/* Loads the chord network of model_dir only when the recording has an accompaniment whose chords or key are not given. */
+bl_status infer_analyzer_harmony(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* Without accompaniment, or when it is dropped, no model is needed. */
 bl_status infer_analyzer_tracks(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);

@@ -69,6 +69,8 @@ static bl_status hear(run *r, const arguments *a, bl_error *err)
     if (status == BL_OK)
         status = stage(r, "genre", infer_analyzer_genre(&r->song, &r->plan, r->model_dir, err));
     if (status == BL_OK)
+        status = stage(r, "harmony", infer_analyzer_harmony(&r->song, &r->plan, r->model_dir, err));
+    if (status == BL_OK)
         status = stage(r, "listen", infer_analyzer_listen(&r->song, &r->plan, err));
     if (status == BL_OK)
         status = infer_arranger_style(r->plan.genre, style, err);

@@ -138,6 +138,8 @@ static bl_status read_chords(const reader *r, const json_t *list, infer_plan *p)
         if (!name || strlen(name) >= sizeof c->name || !music_chord_parse(name, &chord))
             return expected(r, where, "a chord such as \"Am\", \"G7\" or \"N\"", json_object_get(item, "chord"));
         strcpy(c->name, name);
+        const json_t *sure = json_object_get(item, "confidence");
+        c->confidence = json_is_number(sure) ? json_number_value(sure) : 0;
         snprintf(where, sizeof where, "chords[%zu].start", i);
         if (i && c->start_s < p->chords[i - 1].end_s - 1e-4)
             return expected(r, where, "a time not before the end of the chord before it", json_object_get(item, "start"));

@@ -98,6 +98,8 @@ static void write_heard(json_t *root, const infer_plan *p)
     for (int i = 0; i < p->n_chords; i++) {
         o = span_value(p->chords[i].start_s, p->chords[i].end_s);
         json_object_set_new(o, "chord", json_string(p->chords[i].name));
+        if (p->chords[i].confidence > 0)
+            json_object_set_new(o, "confidence", share_value(p->chords[i].confidence));
         json_array_append_new(list, o);
     }
     set_part(root, "chords", p->has & INFER_HAS_CHORDS, list);
