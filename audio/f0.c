@@ -1,45 +1,25 @@
 #include "audio/f0.h"
 
-#include "base/fft.h"
+#include "audio/f0_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    N_THRESHOLDS = 100,
-    MAX_TROUGHS = 96,
-    KEPT = 12,             /* candidates that go on to the path search                         */
-    BINS_PER_SEMITONE = 5, /* 20 cents; the reported pitch is refined beyond that              */
-    PIECE = 20000          /* frames whose back pointers are held at a time: bounded memory    */
+    PIECE = 20000,     /* frames whose back pointers are held at a time: bounded memory */
+    PUSHED = 1 << 16,  /* samples that audio_f0_run hands to its stream at a time       */
+    SIDE = 8           /* sums side by side: one would wait for the next                */
 };
 
 /* Frames softer than this against the loud part of the recording are not voice. */
 static const double GATE_DB = -38.0;
-/* How often a voice starts or stops, per frame of 10 ms. */
-static const double SWITCH = 0.01;
-/* How much more the silent states weigh than in the publication, which hears voice in every breath:
- * 2 costs 0.5 % of recall, and false alarms fall from 0.17 to 0.12 on annotated singing; more than 5
- * loses voices in noise. */
-static const double SILENCE_WEIGHT = 2.0;
-/* Fastest glide the path may take, octaves per second. */
-static const double MAX_GLIDE = 36.0;
-/* What is left of a threshold's prior when no dip lies below it (it then goes to the deepest dip). */
-static const double NO_TROUGH = 0.01;
-
-typedef struct candidates {
-    int   n;
-    float hz[KEPT], probability[KEPT];
-} candidates;
-
-typedef struct yin {
-    double  sample_rate;
-    int     window, lag_min, lag_max, n_fft;
-    bl_fft *fft;
-    float  *a, *b, *spectrum_a, *spectrum_b, *correlation;
-    double *energy, *normalised;
-    double  prior[N_THRESHOLDS]; /* sums to 1; threshold i is (i + 1) / N_THRESHOLDS */
-} yin;
+static const double SILENCE = 1e-5; /* rms; candidates of softer frames are not looked for */
+/* More than this share of the sounding frames above the range: a whistle. Its range, from the lowest to what people whistle. */
+static const double MOSTLY = 0.5, WHISTLE_MIN_HZ = 400, WHISTLE_MAX_HZ = 4200;
+/* First-order low-pass before the search: the upper partials of a voice are weak, those of noise are not. */
+static const double LOW_PASS_HZ = 1000;
+static const double DEFAULT_MIN_HZ = 65, DEFAULT_MAX_HZ = 1050;
 
 double audio_hz_to_midi(double hz)
 {
@@ -51,268 +31,265 @@ double audio_midi_to_hz(double midi)
     return 440.0 * exp2((midi - 69.0) / 12.0);
 }
 
-/* Low-pass and keep every factor-th sample; the caller's out has n/factor + 1 places. */
-static bl_status decimate(const float *x, int64_t n, int factor, float *out, bl_error *err)
+void audio_f0_free(audio_f0_track *track)
 {
-    const int half = 12 * factor;
-    double   *taps = malloc(sizeof *taps * (size_t)(2 * half + 1)), sum = 0;
-    if (!taps)
-        return bl_fail(err, BL_ENOMEM, "f0: no memory");
-    const double pi = acos(-1.0), cutoff = factor > 1 ? 0.8 / factor : 1.0;
-    for (int k = -half; k <= half; k++) {
+    free(track->f0_hz), free(track->voiced), free(track->rms), free(track->guess_hz);
+    memset(track, 0, sizeof *track);
+}
+
+/* Samples at .. at + n - 1 of a signal that goes on. */
+typedef struct queue {
+    float  *x;
+    int64_t at, n, room;
+} queue;
+
+static int queue_reserve(queue *q, int64_t more)
+{
+    if (q->n + more > q->room) {
+        const int64_t room = q->n + more + q->room / 2;
+        float        *larger = realloc(q->x, sizeof *larger * (size_t)room);
+        if (!larger)
+            return 0;
+        q->x = larger;
+        q->room = room;
+    }
+    return 1;
+}
+
+static void queue_drop_before(queue *q, int64_t at)
+{
+    const int64_t drop = at - q->at < 0 ? 0 : at - q->at < q->n ? at - q->at : q->n;
+    if (drop > 0)
+        memmove(q->x, q->x + drop, sizeof *q->x * (size_t)(q->n - drop));
+    q->at += drop;
+    q->n -= drop;
+}
+
+struct audio_f0_stream {
+    int     sample_rate, factor, half, ended; /* half: taps on either side */
+    double  rate, fmin_hz, fmax_hz, hop_s;
+    float  *taps;                             /* [2*half + 1, rounded up to SIDE] sum 1 */
+    double  b0, a1, a2, x1, x2, y1, y2;       /* high-pass                           */
+    double  smooth, low;                      /* low-pass                            */
+    int64_t n_pushed;
+    queue   raw, slow, dull;                  /* as pushed; high-passed and decimated; that low-passed, in step with it */
+    audio_yin *yin;
+    int64_t n_frames, room;                   /* frames measured so far              */
+    float  *rms;                              /* [room] */
+    unsigned char *count;                     /* [room] candidates of each frame     */
+    float  *pool;                             /* (hertz, probability) of all of them */
+    int64_t pooled, pool_room;
+};
+
+static bl_status check(int sample_rate, double fmin_hz, double fmax_hz, double hop_s, bl_error *err)
+{
+    if (sample_rate < 4000)
+        return bl_fail(err, BL_EARG, "f0: expected a sample rate of at least 4000 Hz, got %d", sample_rate);
+    if (!(fmin_hz >= 30 && fmax_hz <= 5000 && fmax_hz >= 2 * fmin_hz && fmax_hz <= sample_rate / 3.5))
+        return bl_fail(err, BL_EARG,
+                       "f0: expected a range within 30 .. 5000 Hz, at least an octave wide and below %g Hz at this "
+                       "sample rate, got %g .. %g Hz", sample_rate / 3.5, fmin_hz, fmax_hz);
+    if (!(hop_s >= 0.002 && hop_s <= 0.05))
+        return bl_fail(err, BL_EARG, "f0: expected a hop of 2 .. 50 ms, got %g s", hop_s);
+    return BL_OK;
+}
+
+/* A windowed sinc that lets through what the slower rate can hold. */
+static int make_taps(audio_f0_stream *s)
+{
+    const double pi = acos(-1.0), cutoff = 0.8 / s->factor;
+    double       sum = 0;
+    s->half = s->factor > 1 ? 12 * s->factor : 0;
+    if (!(s->taps = calloc((size_t)(2 * s->half + 1 + SIDE), sizeof *s->taps)))
+        return 0;
+    for (int k = -s->half; k <= s->half; k++) {
         const double u = pi * cutoff * k;
-        taps[k + half] = (k ? sin(u) / u : 1.0) * (0.54 + 0.46 * cos(pi * k / (half + 1)));
-        sum += taps[k + half];
+        s->taps[k + s->half] = (float)((k ? sin(u) / u : 1.0) * (0.54 + 0.46 * cos(pi * k / (s->half + 1))));
+        sum += (double)s->taps[k + s->half];
     }
-    for (int64_t m = 0; m * factor < n; m++) {
-        const int64_t c = m * factor;
-        if (factor == 1) {
-            out[m] = x[c];
-            continue;
-        }
-        const int64_t from = c - half < 0 ? 0 : c - half, to = c + half >= n ? n - 1 : c + half;
-        double        y = 0;
-        for (int64_t i = from; i <= to; i++)
-            y += taps[i - c + half] * (double)x[i];
-        out[m] = (float)(y / sum);
-    }
-    free(taps);
-    return BL_OK;
+    for (int k = 0; k <= 2 * s->half; k++)
+        s->taps[k] = (float)((double)s->taps[k] / sum);
+    return 1;
 }
 
-/* Butterworth high-pass of second order: rumble below the singer would hide the dips. */
-static void high_pass(float *x, int64_t n, double cutoff_hz, double sample_rate)
+audio_f0_stream *audio_f0_stream_new(int sample_rate, audio_f0_config config, bl_error *err)
 {
-    const double k = tan(acos(-1.0) * cutoff_hz / sample_rate), q = sqrt(2.0);
-    const double norm = 1 / (1 + q * k + k * k), a1 = 2 * (k * k - 1) * norm, a2 = (1 - q * k + k * k) * norm;
-    double       x1 = 0, x2 = 0, y1 = 0, y2 = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double in = (double)x[i], y = norm * (in - 2 * x1 + x2) - a1 * y1 - a2 * y2;
-        x2 = x1, x1 = in, y2 = y1, y1 = y;
-        x[i] = (float)y;
+    const double fmin_hz = config.fmin_hz > 0 ? config.fmin_hz : DEFAULT_MIN_HZ;
+    const double fmax_hz = config.fmax_hz > 0 ? config.fmax_hz : DEFAULT_MAX_HZ;
+    const double hop_s = config.hop_s > 0 ? config.hop_s : 0.010;
+    if (check(sample_rate, fmin_hz, fmax_hz, hop_s, err) != BL_OK)
+        return NULL;
+    audio_f0_stream *s = calloc(1, sizeof *s);
+    if (!s) {
+        bl_fail(err, BL_ENOMEM, "f0: no memory");
+        return NULL;
     }
+    s->sample_rate = sample_rate;
+    /* Candidates are found at 16 to 32 kHz: above 5 kHz a voice has no pitch to offer. */
+    s->factor = sample_rate >= 32000 ? sample_rate / 16000 : 1;
+    s->rate = (double)sample_rate / s->factor;
+    s->fmin_hz = fmin_hz, s->fmax_hz = fmax_hz, s->hop_s = hop_s;
+    /* Butterworth high-pass of second order: rumble below the singer would hide the dips. */
+    const double k = tan(acos(-1.0) * 0.6 * fmin_hz / s->rate), q = sqrt(2.0);
+    s->b0 = 1 / (1 + q * k + k * k);
+    s->a1 = 2 * (k * k - 1) * s->b0, s->a2 = (1 - q * k + k * k) * s->b0;
+    s->smooth = 1 - exp(-2 * acos(-1.0) * LOW_PASS_HZ / s->rate);
+    s->yin = audio_yin_new(s->rate, fmin_hz, fmax_hz, err);
+    if (!s->yin || !make_taps(s) || !queue_reserve(&s->raw, s->half)) {
+        bl_fail(err, BL_ENOMEM, "f0: no memory");
+        audio_f0_stream_free(s);
+        return NULL;
+    }
+    /* Silence before the first sample. */
+    for (int i = 0; i < s->half; i++)
+        s->raw.x[i] = 0;
+    s->raw.n = s->half;
+    s->raw.at = -s->half;
+    return s;
 }
 
-static void yin_free(yin *y)
+void audio_f0_stream_free(audio_f0_stream *s)
 {
-    bl_fft_free(y->fft);
-    free(y->a), free(y->b), free(y->spectrum_a), free(y->spectrum_b);
-    free(y->correlation), free(y->energy), free(y->normalised);
-}
-
-static bl_status yin_init(yin *y, double sample_rate, double fmin_hz, double fmax_hz, bl_error *err)
-{
-    memset(y, 0, sizeof *y);
-    y->sample_rate = sample_rate;
-    y->lag_min = (int)floor(sample_rate / fmax_hz);
-    y->lag_max = (int)ceil(sample_rate / fmin_hz) + 1;
-    if (y->lag_min < 2)
-        y->lag_min = 2;
-    /* Two and a half periods of the lowest pitch, never under 35 ms. */
-    y->window = (int)(sample_rate * fmax(0.035, 2.5 / fmin_hz));
-    for (y->n_fft = 2; y->n_fft < y->window + y->lag_max + 1;)
-        y->n_fft *= 2;
-    const size_t n = (size_t)y->n_fft;
-    y->fft = bl_fft_new(y->n_fft, err);
-    y->a = calloc(n, sizeof(float)), y->b = calloc(n, sizeof(float));
-    y->spectrum_a = calloc(n + 2, sizeof(float)), y->spectrum_b = calloc(n + 2, sizeof(float));
-    y->correlation = calloc(n, sizeof(float));
-    y->energy = calloc(n + 1, sizeof(double)), y->normalised = calloc(n, sizeof(double));
-    if (!y->fft || !y->a || !y->b || !y->spectrum_a || !y->spectrum_b || !y->correlation || !y->energy ||
-        !y->normalised)
-        return bl_fail(err, BL_ENOMEM, "f0: no memory");
-
-    /* Beta(2, 18): mean threshold 0.1, as in the publication. */
-    double sum = 0;
-    for (int i = 0; i < N_THRESHOLDS; i++) {
-        const double u = (i + 0.5) / N_THRESHOLDS;
-        y->prior[i] = u * pow(1 - u, 17);
-        sum += y->prior[i];
-    }
-    for (int i = 0; i < N_THRESHOLDS; i++)
-        y->prior[i] /= sum;
-    return BL_OK;
-}
-
-/* The cumulative mean normalised difference of the window + lag_max samples in y->b. */
-static void normalised_difference(yin *y)
-{
-    const int w = y->window, lags = y->lag_max + 1, n = y->n_fft;
-
-    memcpy(y->a, y->b, sizeof(float) * (size_t)w);
-    memset(y->a + w, 0, sizeof(float) * (size_t)(n - w));
-    bl_fft_forward(y->fft, y->a, y->spectrum_a);
-    bl_fft_forward(y->fft, y->b, y->spectrum_b);
-    for (int k = 0; k <= n / 2; k++) {
-        const float ar = y->spectrum_a[2 * k], ai = y->spectrum_a[2 * k + 1];
-        const float br = y->spectrum_b[2 * k], bi = y->spectrum_b[2 * k + 1];
-        y->spectrum_a[2 * k] = ar * br + ai * bi;
-        y->spectrum_a[2 * k + 1] = ar * bi - ai * br;
-    }
-    bl_fft_inverse(y->fft, y->spectrum_a, y->correlation);
-    y->energy[0] = 0;
-    for (int i = 0; i < w + lags; i++)
-        y->energy[i + 1] = y->energy[i] + (double)y->b[i] * (double)y->b[i];
-
-    const double first = y->energy[w];
-    double       sum = 0;
-    y->normalised[0] = 1;
-    for (int k = 1; k < lags; k++) {
-        const double d = first + y->energy[k + w] - y->energy[k] - 2 * (double)y->correlation[k];
-        sum += d > 0 ? d : 0;
-        y->normalised[k] = sum > 0 ? (d > 0 ? d : 0) * k / sum : 1;
-    }
-}
-
-static void find_candidates(const yin *y, candidates *out)
-{
-    const double *c = y->normalised;
-    double        depth[MAX_TROUGHS], hz[MAX_TROUGHS], probability[MAX_TROUGHS];
-    int           deepest = -1, n = 0;
-
-    out->n = 0;
-    for (int k = y->lag_min; k < y->lag_max && n < MAX_TROUGHS; k++) {
-        if (!(c[k] < c[k - 1] && c[k] <= c[k + 1]))
-            continue;
-        const double curvature = c[k - 1] - 2 * c[k] + c[k + 1];
-        const double shift = curvature > 0 ? 0.5 * (c[k - 1] - c[k + 1]) / curvature : 0;
-        depth[n] = c[k];
-        hz[n] = y->sample_rate / (k + shift);
-        probability[n] = 0;
-        if (deepest < 0 || depth[n] < depth[deepest])
-            deepest = n;
-        n++;
-    }
-    if (deepest < 0)
+    if (!s)
         return;
-    for (int i = 0; i < N_THRESHOLDS; i++) {
-        const double threshold = (i + 1.0) / N_THRESHOLDS;
-        int          below = 0;
-        for (int j = 0; j < n; j++)
-            below += depth[j] < threshold;
-        if (!below) {
-            probability[deepest] += NO_TROUGH * y->prior[i];
-            continue;
+    audio_yin_free(s->yin);
+    free(s->taps), free(s->raw.x), free(s->slow.x), free(s->dull.x), free(s->rms), free(s->count), free(s->pool);
+    free(s);
+}
+
+static float tap_sum(const audio_f0_stream *s, const float *x)
+{
+    float sum[SIDE] = { 0 };
+    for (int k = 0; k < 2 * s->half + 1; k += SIDE)
+        for (int l = 0; l < SIDE; l++)
+            sum[l] += s->taps[k + l] * x[k + l];
+    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+}
+
+/* Decimates and filters what is complete; raw holds SIDE samples more than those that count. */
+static void decimate(audio_f0_stream *s, int64_t raw_end)
+{
+    int64_t m = s->slow.at + s->slow.n;
+    for (; m * s->factor + s->half < raw_end; m++) {
+        const float  *x = s->raw.x + (m * s->factor - s->half - s->raw.at);
+        const double  in = (double)(s->factor > 1 ? tap_sum(s, x) : *x);
+        const double  y = s->b0 * (in - 2 * s->x1 + s->x2) - s->a1 * s->y1 - s->a2 * s->y2;
+        s->x2 = s->x1, s->x1 = in, s->y2 = s->y1, s->y1 = y;
+        s->low += s->smooth * (y - s->low);
+        s->slow.x[s->slow.n++] = (float)y;
+        s->dull.x[s->dull.n++] = (float)s->low;
+    }
+    queue_drop_before(&s->raw, m * s->factor - s->half);
+}
+
+/* Root mean square of the slow samples around a frame. */
+static float measure_rms(const audio_f0_stream *s, int64_t centre)
+{
+    const int     half = (int)(0.023 * s->rate);
+    const int64_t from = centre - half < s->slow.at ? s->slow.at : centre - half;
+    const int64_t end = s->slow.at + s->slow.n, to = centre + half < end ? centre + half : end;
+    double        sum[SIDE] = { 0 };
+    int64_t       i = from;
+    for (; i + SIDE <= to; i += SIDE)
+        for (int l = 0; l < SIDE; l++) {
+            const double v = (double)s->slow.x[i - s->slow.at + l];
+            sum[l] += v * v;
         }
-        /* Earlier dips are more likely: a geometric law over those below the threshold. */
-        const double e = exp(-2.0);
-        double       share = y->prior[i] * (1 - e) / (1 - pow(e, below));
-        for (int j = 0; j < n; j++)
-            if (depth[j] < threshold) {
-                probability[j] += share;
-                share *= e;
-            }
+    for (; i < to; i++)
+        sum[0] += (double)s->slow.x[i - s->slow.at] * (double)s->slow.x[i - s->slow.at];
+    for (int l = 1; l < SIDE; l++)
+        sum[0] += sum[l];
+    return (float)sqrt(sum[0] / (2 * half));
+}
+
+static int reserve_frame(audio_f0_stream *s)
+{
+    if (s->n_frames == s->room) {
+        const int64_t  room = 2 * s->room + 1024;
+        float         *rms = realloc(s->rms, sizeof *rms * (size_t)room);
+        unsigned char *count = rms ? realloc(s->count, (size_t)room) : NULL;
+        s->rms = rms ? rms : s->rms;
+        s->count = count ? count : s->count;
+        if (!rms || !count)
+            return 0;
+        s->room = room;
     }
-    while (out->n < KEPT) {
-        int top = 0;
-        for (int j = 1; j < n; j++)
-            if (probability[j] > probability[top])
-                top = j;
-        if (probability[top] <= 0)
-            break;
-        out->hz[out->n] = (float)hz[top];
-        out->probability[out->n++] = (float)probability[top];
-        probability[top] = 0;
+    if (s->pooled + AUDIO_F0_KEPT > s->pool_room) {
+        const int64_t room = 2 * s->pool_room + 4096;
+        float        *pool = realloc(s->pool, sizeof *pool * 2 * (size_t)room);
+        if (!pool)
+            return 0;
+        s->pool = pool;
+        s->pool_room = room;
+    }
+    return 1;
+}
+
+/* Candidates of the frame centred on a slow sample, into the pool. */
+static void measure_frame(audio_f0_stream *s, int64_t centre)
+{
+    const int           span = audio_yin_span(s->yin);
+    const int64_t       start = centre - audio_yin_before(s->yin) - s->slow.at;
+    float              *frame = audio_yin_frame(s->yin);
+    audio_f0_candidates found = { 0 };
+    s->rms[s->n_frames] = measure_rms(s, centre);
+    if ((double)s->rms[s->n_frames] >= SILENCE) {
+        for (int i = 0; i < span; i++)
+            frame[i] = start + i >= 0 && start + i < s->dull.n ? s->dull.x[start + i] : 0.0f;
+        audio_yin_run(s->yin, &found);
+    }
+    for (int j = 0; j < found.n; j++) {
+        s->pool[2 * (s->pooled + j)] = found.hz[j];
+        s->pool[2 * (s->pooled + j) + 1] = found.probability[j];
+    }
+    s->pooled += found.n;
+    s->count[s->n_frames++] = (unsigned char)(found.n | (found.above ? 128 : 0));
+}
+
+/* All frames that are complete. */
+static bl_status measure_frames(audio_f0_stream *s, bl_error *err)
+{
+    const int64_t end = s->slow.at + s->slow.n, reach = (int64_t)(0.023 * s->rate) + audio_yin_span(s->yin);
+    const int64_t last = (int64_t)((double)s->n_pushed / s->sample_rate / s->hop_s) + 1;
+    for (;;) {
+        const int64_t centre = llround((double)s->n_frames * s->hop_s * s->rate);
+        if (s->ended ? s->n_frames >= last : centre + reach > end)
+            return BL_OK;
+        if (!reserve_frame(s))
+            return bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)s->n_frames + 1);
+        measure_frame(s, centre);
+        queue_drop_before(&s->slow, centre - reach);
+        queue_drop_before(&s->dull, centre - reach);
     }
 }
 
-/* The path search: bins 0 .. bins-1 voiced, bins .. 2*bins-1 the same pitches unheard. */
-typedef struct path_search {
-    int     bins, reach;
-    double  midi_min;
-    double *jump;         /* [reach + 1] log probability of a move by so many bins */
-    double *now, *next;   /* [2*bins] log scores, carried from piece to piece      */
-    double *seen;         /* [bins] */
-    unsigned short *from; /* [PIECE, 2*bins] */
-    int    *path;         /* [PIECE] */
-} path_search;
-
-static void search_free(path_search *s)
+bl_status audio_f0_stream_push(audio_f0_stream *s, const float *x, int64_t n_samples, bl_error *err)
 {
-    free(s->jump), free(s->now), free(s->next), free(s->seen), free(s->from), free(s->path);
+    if (n_samples < 0 || s->ended)
+        return bl_fail(err, BL_EARG, "f0: %s", s->ended ? "the stream has ended" : "the number of samples is negative");
+    const int64_t slow = (s->raw.n + n_samples) / s->factor + 1;
+    if (!queue_reserve(&s->raw, n_samples + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow))
+        return bl_fail(err, BL_ENOMEM, "f0: no memory for %lld samples", (long long)n_samples);
+    if (n_samples > 0)
+        memcpy(s->raw.x + s->raw.n, x, sizeof *x * (size_t)n_samples);
+    s->raw.n += n_samples;
+    s->n_pushed += n_samples;
+    memset(s->raw.x + s->raw.n, 0, SIDE * sizeof *s->raw.x); /* read under taps of 0 */
+    decimate(s, s->raw.at + s->raw.n);
+    return measure_frames(s, err);
 }
 
-static bl_status search_init(path_search *s, double fmin_hz, double fmax_hz, double hop_s, int64_t n_frames,
-                             bl_error *err)
+/* The last samples, with silence behind them. */
+static bl_status end_stream(audio_f0_stream *s, bl_error *err)
 {
-    const size_t longest = (size_t)(n_frames < PIECE ? n_frames : PIECE);
-    memset(s, 0, sizeof *s);
-    s->midi_min = audio_hz_to_midi(fmin_hz);
-    s->bins = (int)ceil((audio_hz_to_midi(fmax_hz) - s->midi_min) * BINS_PER_SEMITONE) + 1;
-    s->reach = (int)ceil(MAX_GLIDE * 12 * BINS_PER_SEMITONE * hop_s / 2);
-    const size_t states = (size_t)(2 * s->bins);
-    s->jump = malloc(sizeof(double) * (size_t)(s->reach + 1));
-    s->now = calloc(states, sizeof(double)), s->next = calloc(states, sizeof(double));
-    s->seen = malloc(sizeof(double) * states);
-    s->from = malloc(sizeof *s->from * longest * states);
-    s->path = malloc(sizeof *s->path * longest);
-    if (!s->jump || !s->now || !s->next || !s->seen || !s->from || !s->path)
-        return bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)n_frames);
-    double total = 0;
-    for (int i = 0; i <= s->reach; i++) {
-        s->jump[i] = (double)(s->reach + 1 - i) / (s->reach + 1);
-        total += (i ? 2 : 1) * s->jump[i];
-    }
-    for (int i = 0; i <= s->reach; i++)
-        s->jump[i] = log(s->jump[i] / total);
-    return BL_OK;
-}
-
-/* One frame forward: from [2*bins] tells where each state's best way came from. */
-static void search_step(path_search *s, const candidates *frame, int gated, unsigned short *from)
-{
-    const double stay = log(1 - SWITCH), turn = log(SWITCH), tiny = 1e-12;
-    const int    bins = s->bins;
-    double       sum = 0;
-
-    memset(s->seen, 0, sizeof(double) * (size_t)bins);
-    for (int j = 0; !gated && j < frame->n; j++) {
-        const int bin = (int)lround((audio_hz_to_midi((double)frame->hz[j]) - s->midi_min) * BINS_PER_SEMITONE);
-        if (bin >= 0 && bin < bins) {
-            s->seen[bin] += (double)frame->probability[j];
-            sum += (double)frame->probability[j];
-        }
-    }
-    const double silent = log(fmax(tiny, SILENCE_WEIGHT * (1 - fmin(sum, 1)) / bins));
-    for (int v = 0; v < 2; v++) {
-        const double *same = s->now + v * bins, *other = s->now + (1 - v) * bins;
-        for (int i = 0; i < bins; i++) {
-            const int lo = i - s->reach < 0 ? 0 : i - s->reach, hi = i + s->reach >= bins ? bins - 1 : i + s->reach;
-            double    top = -INFINITY;
-            int       top_from = 0;
-            for (int k = lo; k <= hi; k++) {
-                const double a = same[k] + stay, b = other[k] + turn;
-                const double score = (a >= b ? a : b) + s->jump[k > i ? k - i : i - k];
-                if (score > top) {
-                    top = score;
-                    top_from = (a >= b ? v : 1 - v) * bins + k;
-                }
-            }
-            s->next[v * bins + i] = top + (v ? silent : log(fmax(tiny, s->seen[i])));
-            from[v * bins + i] = (unsigned short)top_from;
-        }
-    }
-    double *swap = s->now;
-    s->now = s->next, s->next = swap;
-}
-
-/* The best path through n frames into s->path; scores go on from the piece before. */
-static void search_run(path_search *s, const candidates *all, const unsigned char *gated, int64_t n)
-{
-    const int states = 2 * s->bins;
-    for (int64_t t = 0; t < n; t++)
-        search_step(s, &all[t], gated[t], s->from + t * states);
-    int end = 0;
-    for (int i = 1; i < states; i++)
-        if (s->now[i] > s->now[end])
-            end = i;
-    const double best = s->now[end];
-    for (int i = 0; i < states; i++)
-        s->now[i] -= best; /* keeps an hour's sum of logarithms small */
-    for (int64_t t = n - 1; t >= 0; t--) {
-        s->path[t] = end;
-        end = s->from[t * states + end];
-    }
+    const int64_t slow = (s->raw.n + s->half) / s->factor + 1;
+    if (!queue_reserve(&s->raw, s->half + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow))
+        return bl_fail(err, BL_ENOMEM, "f0: no memory");
+    memset(s->raw.x + s->raw.n, 0, sizeof *s->raw.x * (size_t)(s->half + SIDE));
+    s->raw.n += s->half;
+    decimate(s, s->n_pushed + s->half);
+    s->ended = 1;
+    return measure_frames(s, err);
 }
 
 static int compare_floats(const void *a, const void *b)
@@ -329,132 +306,113 @@ static double loud_level(const float *rms, int64_t n, float *scratch)
     return (double)scratch[(n - 1) * 95 / 100];
 }
 
-void audio_f0_free(audio_f0_track *track)
+/* Frame t of the track, from the pitch of the path and the candidates. */
+static void read_path(const audio_f0_candidates *c, double midi, int voiced, int64_t t, audio_f0_track *out)
 {
-    free(track->f0_hz), free(track->voiced), free(track->rms), free(track->guess_hz);
-    memset(track, 0, sizeof *track);
-}
-
-/* Root mean square of the decimated signal around every frame. */
-static void measure_rms(const float *x, int64_t n, double rate, audio_f0_track *out)
-{
-    const int half = (int)(0.023 * rate);
-    for (int64_t t = 0; t < out->n_frames; t++) {
-        const int64_t centre = llround((double)t * out->hop_s * rate);
-        double        energy = 0;
-        for (int64_t i = centre - half; i < centre + half; i++)
-            if (i >= 0 && i < n)
-                energy += (double)x[i] * (double)x[i];
-        out->rms[t] = (float)sqrt(energy / (2 * half));
-    }
-}
-
-/* Candidates of the frame centred on a sample. */
-static void measure_frame(yin *y, const float *x, int64_t n, int64_t centre, candidates *out)
-{
-    const int     span = y->window + y->lag_max + 1;
-    /* The samples compared at lag k lie in 0 .. window + k: centre that for a middling pitch. */
-    const int64_t start = centre - (y->window + (int64_t)(y->sample_rate / 220)) / 2;
-
-    memset(y->b, 0, sizeof(float) * (size_t)y->n_fft);
-    for (int i = 0; i < span; i++)
-        if (start + i >= 0 && start + i < n)
-            y->b[i] = x[start + i];
-    normalised_difference(y);
-    find_candidates(y, out);
-}
-
-/* The path's frames [0, n) into the track from frame first on. */
-static void read_path(const path_search *s, const candidates *all, const unsigned char *gated, int64_t first, int64_t n,
-                      audio_f0_track *out)
-{
-    for (int64_t t = 0; t < n; t++) {
-        const int    voiced = s->path[t] < s->bins;
-        const double midi = s->midi_min + (double)(s->path[t] % s->bins) / BINS_PER_SEMITONE;
-        double       hz = audio_midi_to_hz(midi), nearest = 0.35, sum = 0;
-        for (int j = 0; j < all[t].n; j++) {
-            const double apart = fabs(audio_hz_to_midi((double)all[t].hz[j]) - midi);
-            sum += (double)all[t].probability[j];
-            if (apart < nearest) {
-                nearest = apart;
-                hz = (double)all[t].hz[j];
-            }
+    double hz = audio_midi_to_hz(midi), nearest = 0.35, sum = 0;
+    for (int j = 0; j < c->n; j++) {
+        const double apart = fabs(audio_hz_to_midi((double)c->hz[j]) - midi);
+        sum += (double)c->probability[j];
+        if (apart < nearest) {
+            nearest = apart;
+            hz = (double)c->hz[j];
         }
-        out->voiced[first + t] = gated[t] ? 0.0f : (float)fmin(sum, 1.0);
-        out->guess_hz[first + t] = gated[t] ? 0.0f : (float)hz;
-        out->f0_hz[first + t] = voiced && !gated[t] ? (float)hz : 0.0f;
     }
+    out->voiced[t] = (float)fmin(sum, 1.0);
+    out->guess_hz[t] = (float)hz;
+    out->f0_hz[t] = voiced ? (float)hz : 0.0f;
 }
 
-static bl_status check(int64_t n_samples, int sample_rate, double fmin_hz, double fmax_hz, double hop_s, bl_error *err)
+static bl_status follow_path(const audio_f0_stream *s, double gate, audio_f0_track *out, bl_error *err)
 {
-    if (sample_rate < 4000)
-        return bl_fail(err, BL_EARG, "f0: expected a sample rate of at least 4000 Hz, got %d", sample_rate);
-    if (!(fmin_hz >= 30 && fmax_hz <= 2500 && fmax_hz >= 2 * fmin_hz && fmax_hz <= sample_rate / 3.5))
-        return bl_fail(err, BL_EARG,
-                       "f0: expected a range within 30 .. 2500 Hz, at least an octave wide and below %g Hz at this "
-                       "sample rate, got %g .. %g Hz", sample_rate / 3.5, fmin_hz, fmax_hz);
-    if (!(hop_s >= 0.002 && hop_s <= 0.05))
-        return bl_fail(err, BL_EARG, "f0: expected a hop of 2 .. 50 ms, got %g s", hop_s);
-    if (n_samples < 0)
-        return bl_fail(err, BL_EARG, "f0: the number of samples is negative");
-    return BL_OK;
+    const int64_t  longest = s->n_frames < PIECE ? s->n_frames : PIECE;
+    audio_f0_path *path = audio_f0_path_new(s->fmin_hz, s->fmax_hz, s->hop_s, longest, err);
+    audio_f0_candidates *all = malloc(sizeof *all * (size_t)longest);
+    float         *midi = malloc(sizeof *midi * (size_t)longest);
+    unsigned char *voiced = malloc((size_t)longest);
+    int64_t        read = 0, sounding = 0, above = 0;
+    bl_status      status = BL_OK;
+    if (!path || !all || !midi || !voiced) {
+        status = bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)s->n_frames);
+        goto done;
+    }
+    for (int64_t first = 0; first < s->n_frames; first += PIECE) {
+        const int64_t n = s->n_frames - first < PIECE ? s->n_frames - first : PIECE;
+        for (int64_t t = 0; t < n; t++) {
+            const int gated = !((double)s->rms[first + t] >= gate), count = s->count[first + t] & 127;
+            all[t].n = gated ? 0 : count;
+            for (int j = 0; j < all[t].n; j++) {
+                all[t].hz[j] = s->pool[2 * (read + j)];
+                all[t].probability[j] = s->pool[2 * (read + j) + 1];
+            }
+            read += count;
+            sounding += !gated;
+            above += !gated && s->count[first + t] >= 128;
+        }
+        audio_f0_path_run(path, all, n, midi, voiced);
+        for (int64_t t = 0; t < n; t++) {
+            if ((double)s->rms[first + t] >= gate)
+                read_path(&all[t], (double)midi[t], voiced[t], first + t, out);
+            else
+                out->voiced[first + t] = out->guess_hz[first + t] = out->f0_hz[first + t] = 0;
+        }
+    }
+    out->above = sounding ? (float)((double)above / (double)sounding) : 0;
+done:
+    audio_f0_path_free(path);
+    free(all), free(midi), free(voiced);
+    return status;
+}
+
+bl_status audio_f0_stream_pull(audio_f0_stream *s, audio_f0_track *out, bl_error *err)
+{
+    memset(out, 0, sizeof *out);
+    bl_status status = s->ended ? BL_OK : end_stream(s, err);
+    if (status != BL_OK)
+        return status;
+    const size_t frames = (size_t)s->n_frames;
+    out->hop_s = s->hop_s;
+    out->n_frames = s->n_frames;
+    out->f0_hz = malloc(sizeof(float) * frames), out->voiced = malloc(sizeof(float) * frames);
+    out->rms = malloc(sizeof(float) * frames), out->guess_hz = malloc(sizeof(float) * frames);
+    if (!out->f0_hz || !out->voiced || !out->rms || !out->guess_hz) {
+        status = bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)frames);
+    } else {
+        memcpy(out->rms, s->rms, sizeof(float) * frames);
+        const double loud = loud_level(out->rms, out->n_frames, out->voiced);
+        status = follow_path(s, fmax(SILENCE, loud * pow(10, GATE_DB / 20)), out, err);
+    }
+    if (status != BL_OK)
+        audio_f0_free(out);
+    return status;
+}
+
+static bl_status track_all(const float *x, int64_t n_samples, int sample_rate, audio_f0_config config, audio_f0_track *out,
+                           bl_error *err)
+{
+    audio_f0_stream *s = audio_f0_stream_new(sample_rate, config, err);
+    bl_status        status = s ? BL_OK : err ? err->code : BL_EARG;
+    for (int64_t i = 0; status == BL_OK && i < n_samples; i += PUSHED)
+        status = audio_f0_stream_push(s, x + i, n_samples - i < PUSHED ? n_samples - i : PUSHED, err);
+    if (status == BL_OK)
+        status = audio_f0_stream_pull(s, out, err);
+    audio_f0_stream_free(s);
+    return status;
 }
 
 bl_status audio_f0_run(const float *x, int64_t n_samples, int sample_rate, audio_f0_config config,
                        audio_f0_track *out, bl_error *err)
 {
-    const double fmin_hz = config.fmin_hz > 0 ? config.fmin_hz : 65;
-    const double fmax_hz = config.fmax_hz > 0 ? config.fmax_hz : 1050;
-    const double hop_s = config.hop_s > 0 ? config.hop_s : 0.010;
-    /* Candidates are found at 16 to 32 kHz: above 5 kHz a voice has no pitch to offer. */
-    const int    factor = sample_rate >= 32000 ? sample_rate / 16000 : 1;
-    const double rate = (double)sample_rate / factor;
-    yin          y = { 0 };
-    path_search  search = { 0 };
-    float       *slow = NULL;
-    candidates  *all = NULL;
-    unsigned char *gated = NULL;
-    bl_status    status;
-
     memset(out, 0, sizeof *out);
-    if ((status = check(n_samples, sample_rate, fmin_hz, fmax_hz, hop_s, err)) != BL_OK)
-        return status;
-    const int64_t n = (n_samples + factor - 1) / factor;
-    out->hop_s = hop_s;
-    out->n_frames = (int64_t)((double)n_samples / sample_rate / hop_s) + 1;
-    const size_t frames = (size_t)out->n_frames, longest = frames < PIECE ? frames : PIECE;
-    slow = malloc(sizeof(float) * (size_t)(n + 1));
-    all = malloc(sizeof *all * longest), gated = malloc(longest);
-    out->f0_hz = malloc(sizeof(float) * frames), out->voiced = malloc(sizeof(float) * frames);
-    out->rms = malloc(sizeof(float) * frames), out->guess_hz = malloc(sizeof(float) * frames);
-    if (!slow || !all || !gated || !out->f0_hz || !out->voiced || !out->rms || !out->guess_hz) {
-        status = bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)frames);
-        goto done;
-    }
-    if ((status = decimate(x, n_samples, factor, slow, err)) != BL_OK ||
-        (status = yin_init(&y, rate, fmin_hz, fmax_hz, err)) != BL_OK ||
-        (status = search_init(&search, fmin_hz, fmax_hz, hop_s, out->n_frames, err)) != BL_OK)
-        goto done;
-    high_pass(slow, n, 0.6 * fmin_hz, rate);
-    measure_rms(slow, n, rate, out);
-    const double gate = fmax(1e-5, loud_level(out->rms, out->n_frames, out->voiced) * pow(10, GATE_DB / 20));
-    for (int64_t first = 0; first < out->n_frames; first += PIECE) {
-        const int64_t count = out->n_frames - first < PIECE ? out->n_frames - first : PIECE;
-        for (int64_t t = 0; t < count; t++) {
-            all[t].n = 0;
-            gated[t] = !((double)out->rms[first + t] >= gate);
-            if (!gated[t])
-                measure_frame(&y, slow, n, llround((double)(first + t) * hop_s * rate), &all[t]);
-        }
-        search_run(&search, all, gated, count);
-        read_path(&search, all, gated, first, count, out);
-    }
-done:
-    yin_free(&y);
-    search_free(&search);
-    free(slow), free(all), free(gated);
-    if (status != BL_OK)
+    if (n_samples < 0)
+        return bl_fail(err, BL_EARG, "f0: the number of samples is negative");
+    const int automatic = config.fmin_hz == 0 && config.fmax_hz == 0;
+    bl_status status = track_all(x, n_samples, sample_rate, config, out, err);
+    config.fmin_hz = WHISTLE_MIN_HZ;
+    config.fmax_hz = fmin(WHISTLE_MAX_HZ, sample_rate / 3.5);
+    if (status == BL_OK && automatic && (double)out->above > MOSTLY && config.fmax_hz >= 2 * config.fmin_hz) {
         audio_f0_free(out);
+        status = track_all(x, n_samples, sample_rate, config, out, err);
+    }
     return status;
 }

@@ -134,6 +134,75 @@ static void wrong_settings_are_refused_in_one_sentence(void **state)
     assert_null(track.f0_hz);
 }
 
+static void a_stream_of_pieces_has_the_bits_of_the_whole(void **state)
+{
+    static const int rates[] = { 8000, 22050, 44100, 96000 };
+    const int64_t n = 3 * VOICE_RATE;
+    float        *x = calloc((size_t)n, sizeof(float));
+    bl_rng        rng;
+    (void)state;
+    bl_rng_seed(&rng, 7);
+    voice_note(x, n, 0.3, 1.2, 60, 0.4);
+    voice_note(x, n, 1.3, 2.4, 67, 0);
+    voice_noise(x, n, 0.003, 4);
+    for (int r = 0; r < 4; r++) { /* the same samples at other rates are other pitches */
+        bl_error        err = { 0 };
+        audio_f0_config range = { .fmin_hz = 65, .fmax_hz = rates[r] < 22050 ? 600 : 1050 };
+        audio_f0_track  whole, pieces;
+        assert_int_equal(audio_f0_run(x, n, rates[r], range, &whole, &err), BL_OK);
+        audio_f0_stream *s = audio_f0_stream_new(rates[r], range, &err);
+        assert_non_null(s);
+        for (int64_t i = 0, some; i < n; i += some) {
+            some = 1 + bl_rng_below(&rng, 9000);
+            some = i + some > n ? n - i : some;
+            assert_int_equal(audio_f0_stream_push(s, x + i, some, &err), BL_OK);
+        }
+        assert_int_equal(audio_f0_stream_pull(s, &pieces, &err), BL_OK);
+        assert_int_equal(pieces.n_frames, whole.n_frames);
+        const size_t size = sizeof(float) * (size_t)whole.n_frames;
+        assert_memory_equal(pieces.f0_hz, whole.f0_hz, size);
+        assert_memory_equal(pieces.voiced, whole.voiced, size);
+        assert_memory_equal(pieces.rms, whole.rms, size);
+        assert_memory_equal(pieces.guess_hz, whole.guess_hz, size);
+        assert_int_equal(audio_f0_stream_push(s, x, 1, &err), BL_EARG);
+        assert_message(err, "has ended");
+        audio_f0_free(&pieces);
+        audio_f0_free(&whole);
+        audio_f0_stream_free(s);
+    }
+    free(x);
+}
+
+static void whistling_is_heard_at_its_own_pitch(void **state)
+{
+    static const double hz[] = { 1300, 1800, 2500, 3600 };
+    const int64_t n = VOICE_RATE;
+    float        *x = malloc(sizeof(float) * (size_t)n);
+    bl_error      err = { 0 };
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        memset(x, 0, sizeof(float) * (size_t)n);
+        voice_tone(x, n, hz[i], 1, 1, 0.3, 0.2, 1);
+        voice_noise(x, n, 0.002, 5);
+        audio_f0_track track = run(x, n, (audio_f0_config){ 0 });
+        for (int64_t t = 10; t < 90; t++)
+            if (!(fabs(cents((double)track.f0_hz[t], hz[i])) < 60)) /* vibrato of 30 cents */
+                fail_msg("%g Hz: frame %lld: %g Hz", hz[i], (long long)t, (double)track.f0_hz[t]);
+        audio_f0_free(&track);
+        /* A caller who gives the range is told that the pitch lies above it. */
+        track = run(x, n, (audio_f0_config){ .fmin_hz = 65, .fmax_hz = 1050 });
+        assert_true(track.above > 0.5f);
+        audio_f0_free(&track);
+    }
+    memset(x, 0, sizeof(float) * (size_t)n);
+    voice_tone(x, n, 900, 8, 1, 0.3, 0.2, 1);
+    audio_f0_track track;
+    assert_int_equal(audio_f0_run(x, n, VOICE_RATE, (audio_f0_config){ 0 }, &track, &err), BL_OK);
+    assert_true(track.above < 0.1f);
+    audio_f0_free(&track);
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +211,8 @@ int main(void)
         cmocka_unit_test(noise_and_silence_are_unvoiced_and_a_tone_in_noise_is_found),
         cmocka_unit_test(the_number_of_frames_and_the_rms_follow_from_the_signal),
         cmocka_unit_test(long_signals_give_the_same_pitch_across_pieces),
+        cmocka_unit_test(a_stream_of_pieces_has_the_bits_of_the_whole),
+        cmocka_unit_test(whistling_is_heard_at_its_own_pitch),
         cmocka_unit_test(wrong_settings_are_refused_in_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ class F0Config(c.Structure):
 
 class F0Track(c.Structure):
     _fields_ = [("n_frames", c.c_int64), ("hop_s", c.c_double), ("f0_hz", FLOATS), ("voiced", FLOATS), ("rms", FLOATS),
-                ("guess_hz", FLOATS)]
+                ("guess_hz", FLOATS), ("above", c.c_float)]
 
 
 class Note(c.Structure):
