@@ -17,9 +17,9 @@ enum {
 
 /* What makes a good cut, in units of one bar's perfect likeness to a neighbour; chosen on 20 rendered songs, mixes and
  * voices alone, other than those that tools/evaluate/structure.py reports on. */
-static const double WEIGHT_CHANGE = 1.5, WEIGHT_RETURN = 3, WEIGHT_REST = 3, WEIGHT_LENGTH = 6, COST_OF_CUT = 0.3;
-static const double SHARE_CHROMA = 0.4, SHARE_TIMBRE = 0.35, SHARE_VOICE = 0.25;
-static const double ALIKE = 0.5; /* of the way from the song's usual likeness to identity: the same section again */
+static const double WEIGHT_CHANGE = 2, WEIGHT_RETURN = 3, WEIGHT_REST = 1.5, WEIGHT_LENGTH = 6, WEIGHT_BLOCK = 2, COST_OF_CUT = 0.7;
+static const double SHARE_CHROMA = 0.35, SHARE_TIMBRE = 0.4, SHARE_VOICE = 0.25;
+static const double ALIKE = 0.43; /* of the way from the song's usual likeness to identity: the same section again */
 
 typedef struct song {
     const audio_structure_input *in;
@@ -303,7 +303,7 @@ static bl_status cut_sections(const song *s, int *ends, int *n_ends, bl_error *e
                 block += (like(s, b, k) - s->usual) / (1 - s->usual);
             const int bars = e - b, at_edge = b == 0 || e == s->n;
             const double length = odd_length(bars) * (at_edge ? 0.5 : 1);
-            const double score = best[b] + block / bars + s->cut[b] - COST_OF_CUT - WEIGHT_LENGTH * length -
+            const double score = best[b] + WEIGHT_BLOCK * block / bars + s->cut[b] - COST_OF_CUT - WEIGHT_LENGTH * length -
                                  (bars < 3 && !at_edge ? 3 : 0);
             if (score > best[e]) {
                 best[e] = score;

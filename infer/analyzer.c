@@ -21,6 +21,7 @@ void infer_song_free(infer_song *song)
         free(song->mono);
     free(song->lead);
     blocks_harmony_free(&song->harmony);
+    audio_f0_free(&song->f0);
     for (int i = 0; i < song->n_kept; i++)
         audio_clip_free(&song->kept[i].audio);
     memset(song, 0, sizeof *song);
@@ -84,7 +85,7 @@ bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *pl
 
 /* ---- listening, in the order in which one thing helps the next ---- */
 
-bl_status infer_analyzer_listen(const infer_song *song, infer_plan *plan, bl_error *err)
+bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err)
 {
     audio_sung_notes sung = { 0 };
     bl_status status = plan->has & INFER_HAS_MELODY ? infer_melody_of(plan, &sung, err) : infer_find_melody(song, plan, &sung, err);

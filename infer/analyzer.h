@@ -23,6 +23,7 @@
 
 #include "audio/clip.h"
 #include "blocks/chords.h"
+#include "audio/f0.h"
 #include "infer/plan.h"
 
 enum { INFER_MIN_SECONDS = 1, INFER_MAX_SECONDS = 20 * 60, INFER_MAX_KEPT = 16 };
@@ -41,6 +42,7 @@ typedef struct infer_song {
     float     *mono;        /* [n_lead] mono of the whole input; lead itself for a bare vocal     */
     int64_t    n_lead;
     int        lead_rate;
+    audio_f0_track f0;      /* of the lead, when the melody was looked for                        */
     infer_kept kept[INFER_MAX_KEPT]; /* filled by infer_analyzer_tracks: the lead first           */
     int        n_kept;
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
@@ -55,7 +57,7 @@ void      infer_song_free(infer_song *song);
 
 bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *plan, bl_error *err);
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err);
-bl_status infer_analyzer_listen(const infer_song *song, infer_plan *plan, bl_error *err);
+bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 
 /* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. */
 bl_status infer_analyzer_genre(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);

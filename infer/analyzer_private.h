@@ -17,7 +17,7 @@
 #include "infer/analyzer.h"
 
 /* The sung notes of the lead, into the plan too. `sung` zeroed; the caller frees it with audio_notes_free. */
-bl_status infer_find_melody(const infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err);
+bl_status infer_find_melody(infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err);
 
 /* The plan's own melody, for those who listen to it. */
 bl_status infer_melody_of(const infer_plan *plan, audio_sung_notes *sung, bl_error *err);

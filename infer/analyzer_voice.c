@@ -57,13 +57,11 @@ bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
 
 /* ---- melody ---- */
 
-bl_status infer_find_melody(const infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err)
+bl_status infer_find_melody(infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err)
 {
-    audio_f0_track f0 = { 0 };
-    bl_status status = audio_f0_run(song->lead, song->n_lead, song->lead_rate, (audio_f0_config){ 0 }, &f0, err);
+    bl_status status = audio_f0_run(song->lead, song->n_lead, song->lead_rate, (audio_f0_config){ 0 }, &song->f0, err);
     if (status == BL_OK)
-        status = audio_notes_run(&f0, song->lead, song->n_lead, song->lead_rate, (audio_notes_config){ 0 }, sung, err);
-    audio_f0_free(&f0);
+        status = audio_notes_run(&song->f0, song->lead, song->n_lead, song->lead_rate, (audio_notes_config){ 0 }, sung, err);
     if (status != BL_OK)
         return status;
     if (!(plan->melody = calloc((size_t)sung->n_notes + 1, sizeof *plan->melody)))

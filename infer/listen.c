@@ -1,11 +1,10 @@
 /* The analysis alone: what infer hears in a song before it arranges anything. The report can be edited and given to
  * infer --plan. */
-#include "audio/f0.h"
-#include "audio/picture.h"
 #include "base/cli.h"
 #include "base/file.h"
 #include "infer/analyzer.h"
 #include "infer/arranger.h"
+#include "infer/listen_picture.h"
 #include "infer/overrides.h"
 #include "infer/pipeline.h"
 
@@ -81,36 +80,6 @@ static bl_status hear(run *r, const arguments *a, bl_error *err)
     return status;
 }
 
-/* The spectrogram with the sung pitch over it and the downbeats as marks. */
-static bl_status draw(const char *path, const infer_song *song, const infer_plan *plan, bl_error *err)
-{
-    audio_f0_track f0 = { 0 };
-    bl_status      status = audio_f0_run(song->lead, song->n_lead, song->lead_rate, (audio_f0_config){ 0 }, &f0, err);
-    double        *time_s = NULL, *hz = NULL;
-    if (status != BL_OK)
-        return status;
-    time_s = malloc(sizeof(double) * (size_t)f0.n_frames);
-    hz = malloc(sizeof(double) * (size_t)f0.n_frames);
-    if (!time_s || !hz) {
-        status = bl_fail(err, BL_ENOMEM, "no memory for the picture");
-        goto done;
-    }
-    for (int64_t t = 0; t < f0.n_frames; t++) {
-        time_s[t] = (double)t * f0.hop_s;
-        hz[t] = (double)f0.f0_hz[t];
-    }
-    char title[160];
-    snprintf(title, sizeof title, "%.1f bpm, %d beats a bar, %s", plan->tempo_bpm, plan->beats_per_bar, plan->key);
-    const audio_panel panel = { .clip = &song->input, .title = title, .line_s = time_s, .line_hz = hz, .n_line = f0.n_frames,
-                                .mark_s = plan->downbeats_s, .n_marks = plan->n_downbeats };
-    status = audio_picture_spectrograms(path, &panel, 1, NULL, err);
-done:
-    free(time_s);
-    free(hz);
-    audio_f0_free(&f0);
-    return status;
-}
-
 /* ---- the screen ---- */
 
 /* " (fairly sure)"; nothing for what was given. */
@@ -180,6 +149,24 @@ static void print_summary(const infer_plan *p, const arguments *a)
         printf("picture  %s\n", a->picture);
 }
 
+/* ---- the picture ---- */
+
+static bl_status draw(const arguments *a, const run *r, bl_error *err)
+{
+    const infer_plan *p = &r->plan;
+    char title[320];
+    audio_sketch *sketch = audio_sketch_new(r->song.lead_rate, err);
+    bl_status status = sketch ? audio_sketch_push(sketch, r->song.mono, r->song.n_lead, err) : err->code;
+    snprintf(title, sizeof title, "%.80s: %s, %.1f bpm%s, %d beats a bar, %s%s, %s%s", bl_path_name(a->song), p->input, p->tempo_bpm,
+             sureness(p->confidence.tempo), p->beats_per_bar, p->key, sureness(p->confidence.key), p->genre, sureness(p->confidence.genre));
+    if (status == BL_OK)
+        status = audio_sketch_finish(sketch, err);
+    if (status == BL_OK)
+        status = infer_listen_picture(a->picture, &(infer_heard_song){ p, &r->song.f0, sketch, title }, err);
+    audio_sketch_free(sketch);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     arguments a = { 0 };
@@ -215,7 +202,7 @@ int main(int argc, char **argv)
     if (status == BL_OK && a.report)
         status = infer_plan_write(a.report, &r->plan, &err);
     if (status == BL_OK && a.picture)
-        status = draw(a.picture, &r->song, &r->plan, &err);
+        status = draw(&a, r, &err);
     if (status == BL_OK && !a.quiet)
         print_summary(&r->plan, &a);
     infer_song_free(&r->song);

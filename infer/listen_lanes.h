@@ -1,0 +1,34 @@
+/* The lanes of a system of infer/listen_picture.h; not for others. */
+#ifndef BL_INFER_LISTEN_LANES_H
+#define BL_INFER_LISTEN_LANES_H
+
+#include "audio/canvas.h"
+#include "infer/listen_picture.h"
+
+enum { LANE_PAPER = 0xFFFFFF, LANE_INK = 0x26262E, LANE_GREY = 0x8A8A96, LANE_FAINT = 0xE9E9F0, LANE_BAR = 0xB9B9C9 };
+
+/* A stretch of time on the canvas. */
+typedef struct infer_system {
+    audio_canvas           *canvas;
+    const infer_heard_song *song;
+    double                  from_s, to_s;
+    int                     x, width;      /* of the lanes; names stand to the left */
+    int                     low, high;     /* MIDI numbers of the notes' lane       */
+    float                   peak;          /* of the whole song's waveform          */
+    int                     loudest;       /* level of the whole song's spectrum    */
+} infer_system;
+
+/* Each draws into the rows y .. y + height. */
+void infer_lane_form(const infer_system *s, int y, int height);
+void infer_lane_phrases(const infer_system *s, int y, int height);
+void infer_lane_bars(const infer_system *s, int y, int height);
+void infer_lane_wave(const infer_system *s, int y, int height);
+void infer_lane_chords(const infer_system *s, int y, int height);
+void infer_lane_notes(const infer_system *s, int y, int height);
+void infer_lane_spectrum(const infer_system *s, int y, int height);
+void infer_lane_seconds(const infer_system *s, int y);
+
+/* Downbeats through all lanes. */
+void infer_lane_downbeats(const infer_system *s, int y, int height, double opacity);
+
+#endif
