@@ -163,6 +163,7 @@ bl_status audio_info(const char *path, audio_file_info *out, bl_error *err)
 typedef struct planar {
     float  *samples;
     int64_t n, capacity;
+    int64_t before;   /* samples of the file that came before these */
     int     n_channels;
 } planar;
 
@@ -202,7 +203,7 @@ static bl_status append(planar *p, const float *block, int64_t n, const char *pa
             const float v = block[i * p->n_channels + c];
             if (!(fabsf(v) <= max_sample))
                 return bl_fail(err, BL_ENAN, "%s: sample %lld of channel %d (at %.3f s) is %s", path,
-                               (long long)(p->n + i), c + 1, (double)(p->n + i) / rate,
+                               (long long)(p->before + p->n + i), c + 1, (double)(p->before + p->n + i) / rate,
                                isnan(v) ? "not a number" : isinf(v) ? "infinite" : "over a million times full scale");
             to[i] = v;
         }
@@ -228,6 +229,19 @@ static int length_is_exact(const SF_INFO *info)
     return major == SF_FORMAT_FLAC || major == SF_FORMAT_OGG;
 }
 
+/* Nothing more can be read: was that all? */
+static bl_status check_end(SNDFILE *f, const SF_INFO *info, const char *path, int64_t n, bl_error *err)
+{
+    if (length_is_exact(info) && n < header_length(info))
+        return bl_fail(err, BL_EFORMAT, "%s: damaged or cut short: %lld samples could be read of the %lld it should have",
+                       path, (long long)n, (long long)info->frames);
+    if (sf_error(f) != SF_ERR_NO_ERROR)
+        return bl_fail(err, BL_EFORMAT, "%s: damaged after %.3f s: %s", path, (double)n / info->samplerate, sf_strerror(f));
+    if (n == 0)
+        return bl_fail(err, BL_EFORMAT, "%s: contains no samples", path);
+    return BL_OK;
+}
+
 static bl_status read_all(SNDFILE *f, const SF_INFO *info, const char *path, double max_seconds, planar *p,
                           float *block, bl_error *err)
 {
@@ -245,14 +259,7 @@ static bl_status read_all(SNDFILE *f, const SF_INFO *info, const char *path, dou
         if (status != BL_OK)
             return status;
     }
-    if (length_is_exact(info) && p->n < header_length(info))
-        return bl_fail(err, BL_EFORMAT, "%s: damaged or cut short: %lld samples could be read of the %lld it should have",
-                       path, (long long)p->n, (long long)info->frames);
-    if (sf_error(f) != SF_ERR_NO_ERROR)
-        return bl_fail(err, BL_EFORMAT, "%s: damaged after %.3f s: %s", path, (double)p->n / info->samplerate, sf_strerror(f));
-    if (p->n == 0)
-        return bl_fail(err, BL_EFORMAT, "%s: contains no samples", path);
-    return BL_OK;
+    return check_end(f, info, path, p->n, err);
 }
 
 bl_status audio_read(const char *path, double max_seconds, audio_clip *clip, bl_error *err)
@@ -282,6 +289,74 @@ bl_status audio_read(const char *path, double max_seconds, audio_clip *clip, bl_
     shrink(&p);
     *clip = (audio_clip){ p.samples, p.n, info.channels, info.samplerate };
     return BL_OK;
+}
+
+/* ---- reading in pieces ---- */
+
+struct audio_reader {
+    SNDFILE *f;
+    SF_INFO  info;
+    char    *path;
+    float   *block;
+    int64_t  n_read;
+    int      at_end;
+};
+
+audio_reader *audio_reader_open(const char *path, audio_file_info *info, bl_error *err)
+{
+    audio_reader *r = calloc(1, sizeof *r);
+    int64_t n_bytes = 0;
+    bl_error own = { 0 };
+    if (r && (r->path = malloc(strlen(path) + 1)) && strcpy(r->path, path) && (r->f = open_to_read(path, &r->info, &n_bytes, &own)))
+        r->block = malloc(sizeof *r->block * READ_BLOCK * (size_t)r->info.channels);
+    if (!own.code && (!r || !r->block))
+        bl_fail(&own, BL_ENOMEM, "%s: no memory to read it", path);
+    if (own.code) {
+        audio_reader_close(r);
+        bl_fail(err, own.code, "%s", own.msg);
+        return NULL;
+    }
+    *info = (audio_file_info){ .n_samples = header_length(&r->info), .n_channels = r->info.channels,
+                               .sample_rate = r->info.samplerate };
+    info->duration_s = (double)info->n_samples / info->sample_rate;
+    describe(&r->info, info->format);
+    return r;
+}
+
+bl_status audio_reader_next(audio_reader *r, int64_t n_samples, audio_clip *clip, bl_error *err)
+{
+    planar p = { .n_channels = r->info.channels, .before = r->n_read };
+    bl_error own = { 0 };
+    *clip = (audio_clip){ 0 };
+    while (p.n < n_samples && !r->at_end && own.code == BL_OK) {
+        const int64_t wanted = n_samples - p.n < READ_BLOCK ? n_samples - p.n : READ_BLOCK;
+        const int64_t got = sf_readf_float(r->f, r->block, wanted);
+        if (got > 0)
+            append(&p, r->block, got, r->path, r->info.samplerate, &own);
+        r->at_end = got < wanted;
+    }
+    r->n_read += p.n;
+    if (own.code == BL_OK && r->at_end)
+        check_end(r->f, &r->info, r->path, r->n_read, &own);
+    if (own.code != BL_OK) {
+        free(p.samples);
+        return bl_fail(err, own.code, "%s", own.msg);
+    }
+    if (p.n)
+        shrink(&p);
+    *clip = (audio_clip){ p.samples, p.n, r->info.channels, r->info.samplerate };
+    return BL_OK;
+}
+
+void audio_reader_close(audio_reader *r)
+{
+    if (!r)
+        return;
+    if (r->f)
+        sf_close(r->f);
+    free(r->block);
+    free(r->path);
+    free(r);
 }
 
 /* ---- writing ---- */

@@ -34,6 +34,14 @@ bl_status audio_info(const char *path, audio_file_info *info, bl_error *err);
 /* max_seconds 0: no limit. Else a longer file is an error, found before it fills the memory. */
 bl_status audio_read(const char *path, double max_seconds, audio_clip *clip, bl_error *err);
 
+/* A file that is longer than memory: the next n_samples (> 0) of every channel as a new clip, fewer at the end and none (an empty
+ * clip) after it. Put side by side the clips are what audio_read reads, and errors are the same: what is broken in a file is found
+ * when it is reached. open returns a reader; release with audio_reader_close (NULL allowed). */
+typedef struct audio_reader audio_reader;
+audio_reader *audio_reader_open(const char *path, audio_file_info *info, bl_error *err);
+bl_status     audio_reader_next(audio_reader *reader, int64_t n_samples, audio_clip *clip, bl_error *err);
+void          audio_reader_close(audio_reader *reader);
+
 typedef enum audio_encoding {
     AUDIO_ENCODING_DEFAULT, /* wav, aiff, au, caf: 32 bit float; flac: 24 bit; ogg: Vorbis quality 0.6; mp3 */
     AUDIO_ENCODING_FLOAT,

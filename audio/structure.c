@@ -57,17 +57,17 @@ static bl_status cut_units(song *s, bl_error *err)
     return BL_OK;
 }
 
-/* Mean over the frames of [from, to) of rows first .. first + n_rows of x [.., n_frames]. */
-static void mean_rows(const audio_structure_input *in, const float *x, int first, int n_rows, double from, double to, float *out)
+/* Mean over the frames of [from, to) of n values a frame. */
+static void mean_rows(const audio_structure_input *in, const float *x, int n, double from, double to, float *out)
 {
     int64_t a = (int64_t)(from / in->hop_s + 0.5), b = (int64_t)(to / in->hop_s + 0.5);
     a = a < 0 ? 0 : a >= in->n_frames ? in->n_frames - 1 : a;
     b = b <= a ? a + 1 : b > in->n_frames ? in->n_frames : b;
-    for (int r = 0; r < n_rows; r++) {
+    for (int k = 0; k < n; k++) {
         double sum = 0;
         for (int64_t t = a; t < b; t++)
-            sum += (double)x[(int64_t)(first + r) * in->n_frames + t];
-        out[r] = (float)(sum / (double)(b - a));
+            sum += (double)x[t * in->stride + k];
+        out[k] = (float)(sum / (double)(b - a));
     }
 }
 
@@ -144,8 +144,8 @@ static bl_status compare_units(song *s, bl_error *err)
         for (int p = 0; p < PARTS; p++) {
             const double length = (s->start_s[i + 1] - s->start_s[i]) / PARTS, from = s->start_s[i] + p * length;
             const size_t at = (size_t)i * PARTS + (size_t)p;
-            mean_rows(in, in->chroma, 0, 12, from, from + length, x[0] + at * 12);
-            mean_rows(in, in->mfcc, 1, timbre, from, from + length, x[1] + at * (size_t)timbre);
+            mean_rows(in, in->chroma, 12, from, from + length, x[0] + at * 12);
+            mean_rows(in, in->mfcc + 1, timbre, from, from + length, x[1] + at * (size_t)timbre);
             sung_classes(in, from, from + length, &next, x[2] + at * VOICE);
         }
     centre(x[0], s->n, widths[0], 12, 0);

@@ -8,8 +8,9 @@
  * Phrases   Sung notes parted by rests of at least rest_s. What is then longer than one breath lasts is parted where the
  *           singer rests most, if there is such a place.
  *
- * Shapes   chroma [12, n_frames], mfcc [n_mfcc, n_frames] (row 0, the loudness, serves as such), as audio_features;
- *          frame t is centred on t * hop_s. beats and downbeats rising, downbeats on beats.
+ * Shapes   chroma [n_frames, 12], mfcc [n_frames, n_mfcc] (the first, the loudness, is not looked at), as audio_features makes
+ *          them but frame by frame; from one frame to the next it is `stride` values in both. Frame t is centred on t * hop_s.
+ *          downbeats rising.
  * Output   Sections cover 0 .. duration_s without gap or overlap, at least one; inner boundaries are downbeats. Labels
  *          count from 0 in the order in which they first appear. Phrases are rising and do not overlap; none is no error.
  * Errors   BL_EARG: no duration, times that do not rise. BL_ENOMEM.
@@ -38,11 +39,10 @@ typedef struct audio_phrase {
 
 typedef struct audio_structure_input {
     const float  *chroma, *mfcc;
+    int           stride;
     int64_t       n_frames;
     int           n_mfcc;
     double        hop_s;
-    const double *beats_s;
-    int           n_beats;
     const double *downbeats_s;
     int           n_downbeats;
     const audio_sung_note *notes;

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A recording whose loudest sample is below this (-66 dBFS) holds nothing to accompany. */
-static const float SILENCE = 0.0005f;
-
 void infer_song_free(infer_song *song)
 {
     audio_clip_free(&song->input);
@@ -22,6 +19,9 @@ void infer_song_free(infer_song *song)
     free(song->lead);
     blocks_harmony_free(&song->harmony);
     audio_f0_free(&song->f0);
+    audio_notes_free(&song->sung);
+    free(song->form.rows);
+    audio_sketch_free(song->sketch);
     for (int i = 0; i < song->n_kept; i++)
         audio_clip_free(&song->kept[i].audio);
     memset(song, 0, sizeof *song);
@@ -51,13 +51,16 @@ bl_status infer_model_path(char *out, const char *model_dir, const char *name, b
 
 /* ---- reading ---- */
 
-bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *plan, bl_error *err)
+float infer_peak(const audio_clip *x)
 {
     float peak = 0;
-    audio_clip *x = &song->input;
-    if (audio_read(path, INFER_MAX_SECONDS, x, err) != BL_OK)
-        return err->code;
-    const int64_t n = x->n_samples * x->n_channels;
+    for (int64_t i = 0; i < x->n_samples * x->n_channels; i++)
+        peak = fabsf(x->samples[i]) > peak ? fabsf(x->samples[i]) : peak;
+    return peak;
+}
+
+bl_status infer_take_format(const char *path, const audio_clip *x, infer_plan *plan, bl_error *err)
+{
     plan->duration_s = (double)x->n_samples / x->sample_rate;
     plan->sample_rate = x->sample_rate;
     plan->n_channels = x->n_channels;
@@ -66,20 +69,26 @@ bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *pl
     if (!plan->path)
         return bl_fail(err, BL_ENOMEM, "no memory");
     strcpy(plan->path, path);
+    if (x->sample_rate < 8000)
+        return bl_fail(err, BL_EFORMAT, "%s: sample rate of %d Hz; at least 8000 Hz are needed", path, x->sample_rate);
+    return BL_OK;
+}
+
+bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *plan, bl_error *err)
+{
+    audio_clip *x = &song->input;
+    if (audio_read(path, INFER_MAX_SECONDS, x, err) != BL_OK || infer_take_format(path, x, plan, err) != BL_OK)
+        return err->code;
     if (plan->duration_s < INFER_MIN_SECONDS)
         return bl_fail(err, BL_EFORMAT, "%s: too short to accompany: %.2f s, and at least %d s are needed", path,
                        plan->duration_s, INFER_MIN_SECONDS);
-    if (x->sample_rate < 8000)
-        return bl_fail(err, BL_EFORMAT, "%s: sample rate of %d Hz; at least 8000 Hz are needed", path, x->sample_rate);
-    for (int64_t i = 0; i < n; i++)
-        peak = fabsf(x->samples[i]) > peak ? fabsf(x->samples[i]) : peak;
-    if (peak < SILENCE) {
-        if (peak == 0)
-            return bl_fail(err, BL_EFORMAT, "%s: no sound in it (every sample is zero)", path);
+    const float peak = infer_peak(x);
+    if (peak == 0)
+        return bl_fail(err, BL_EFORMAT, "%s: no sound in it (every sample is zero)", path);
+    if (peak < INFER_SILENCE)
         return bl_fail(err, BL_EFORMAT, "%s: no sound in it (the loudest sample is at %.0f dBFS)", path,
                        audio_gain_to_db((double)peak));
-    }
-    song->hash = bl_hash(0, x->samples, (size_t)n * sizeof *x->samples);
+    song->hash = bl_hash(0, x->samples, (size_t)(x->n_samples * x->n_channels) * sizeof *x->samples);
     return BL_OK;
 }
 
@@ -87,15 +96,22 @@ bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *pl
 
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err)
 {
-    audio_sung_notes sung = { 0 };
-    bl_status status = plan->has & INFER_HAS_MELODY ? infer_melody_of(plan, &sung, err) : infer_find_melody(song, plan, &sung, err);
+    audio_sung_notes given = { 0 };
+    bl_status status = BL_OK;
+    if (!song->is_long)
+        status = infer_hear_melody(song, plan, err);
     if (status == BL_OK)
-        status = infer_find_beats(song, plan, &sung, err);
+        status = plan->has & INFER_HAS_MELODY ? infer_melody_of(plan, &given, err) : infer_take_melody(song, plan, err);
+    const audio_sung_notes *sung = given.notes ? &given : &song->sung;
+    if (status == BL_OK)
+        status = infer_find_beats(song, plan, sung, err);
     if (status == BL_OK && !(plan->has & INFER_HAS_KEY))
-        status = infer_find_key(song, plan, &sung, err);
+        status = infer_find_key(song, plan, sung, err);
+    if (status == BL_OK && !song->is_long)
+        status = infer_hear_form(song, plan, err);
     if (status == BL_OK)
-        status = infer_find_structure(song, plan, &sung, err);
-    audio_notes_free(&sung);
+        status = infer_find_structure(song, plan, sung, err);
+    audio_notes_free(&given);
     infer_plan_round(plan);
     return status;
 }

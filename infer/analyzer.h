@@ -22,11 +22,28 @@
 #define BL_INFER_ANALYZER_H
 
 #include "audio/clip.h"
+#include "audio/notes.h"
+#include "audio/sketch.h"
 #include "blocks/chords.h"
-#include "audio/f0.h"
 #include "infer/plan.h"
 
-enum { INFER_MIN_SECONDS = 1, INFER_MAX_SECONDS = 20 * 60, INFER_MAX_KEPT = 16 };
+enum { INFER_MIN_SECONDS = 1, INFER_MAX_SECONDS = 20 * 60, INFER_MAX_KEPT = 16, INFER_MAX_GENRES = 48, INFER_MAX_HEARD = 64 };
+
+/* Chroma and MFCC, frame by frame: what the song's form is found by. */
+enum { INFER_FORM_CHROMA = 12, INFER_FORM_MFCC = 13, INFER_FORM_WIDTH = INFER_FORM_CHROMA + INFER_FORM_MFCC };
+typedef struct infer_form {
+    float  *rows;           /* [n_frames, INFER_FORM_WIDTH] */
+    int64_t n_frames;
+    double  hop_s;
+} infer_form;
+
+/* What the classifier said about all that was heard so far, each second counting alike. */
+typedef struct infer_genre_evidence {
+    double seconds;
+    int    n_genres, n_instruments;
+    struct { char name[64]; double log_p; } genre[INFER_MAX_GENRES]; /* sums over seconds */
+    struct { char name[64]; double p; } instrument[INFER_MAX_HEARD];
+} infer_genre_evidence;
 
 /* A part of the recording that stays in the mix. */
 typedef struct infer_kept {
@@ -42,11 +59,15 @@ typedef struct infer_song {
     float     *mono;        /* [n_lead] mono of the whole input; lead itself for a bare vocal     */
     int64_t    n_lead;
     int        lead_rate;
-    audio_f0_track f0;      /* of the lead, when the melody was looked for                        */
+    int        is_long;     /* heard piece by piece: no audio is here, only what was heard        */
+    audio_f0_track f0;      /* of the lead                                                        */
+    audio_sung_notes sung;  /* in it                                                              */
+    infer_form form;
+    infer_genre_evidence genre;
+    audio_sketch *sketch;   /* for a picture; NULL when nobody wants one                          */
     infer_kept kept[INFER_MAX_KEPT]; /* filled by infer_analyzer_tracks: the lead first           */
     int        n_kept;
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
-    double     heard_probability[INFER_MAX_INSTRUMENTS];
     int        n_heard;
     blocks_harmony harmony; /* of an accompaniment: filled by infer_analyzer_harmony              */
     double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
@@ -56,6 +77,13 @@ typedef struct infer_song {
 void      infer_song_free(infer_song *song);
 
 bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *plan, bl_error *err);
+
+/* For who only listens: silence is no error (plan->input becomes "silent", and there is nothing more to do), nor is a short
+ * recording; one of any length is heard in pieces with bounded memory (song->is_long), after which the functions below only
+ * decide. plan->has says what need not be heard. */
+bl_status infer_analyzer_read_any(const char *path, const char *model_dir, int with_sketch, infer_song *song, infer_plan *plan,
+                                  bl_error *err);
+
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err);
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 

@@ -19,7 +19,7 @@ static int has_accompaniment(const infer_plan *plan)
 bl_status infer_analyzer_harmony(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err)
 {
     char path[BL_PATH_MAX];
-    if (!has_accompaniment(plan) || (plan->has & INFER_HAS_CHORDS && plan->has & INFER_HAS_KEY))
+    if (song->is_long || !has_accompaniment(plan) || (plan->has & INFER_HAS_CHORDS && plan->has & INFER_HAS_KEY))
         return BL_OK;
     if (infer_model_path(path, model_dir, "chords.h5", err) != BL_OK)
         return err->code;

@@ -10,9 +10,14 @@
 
 enum { LISTEN_RATE = 22050 };
 
+int infer_listen_rate(int sample_rate)
+{
+    return sample_rate < LISTEN_RATE ? sample_rate : LISTEN_RATE;
+}
+
 static float *mono_for_listening(const audio_clip *clip, int64_t *n, bl_error *err)
 {
-    const int rate = clip->sample_rate < LISTEN_RATE ? clip->sample_rate : LISTEN_RATE;
+    const int rate = infer_listen_rate(clip->sample_rate);
     float *full = malloc((size_t)clip->n_samples * sizeof *full), *out = NULL;
     *n = audio_resample_length(clip->n_samples, clip->sample_rate, rate);
     if (full && (out = malloc((size_t)*n * sizeof *out))) {
@@ -27,21 +32,26 @@ static float *mono_for_listening(const audio_clip *clip, int64_t *n, bl_error *e
     return out;
 }
 
+bl_status infer_judge_input(const audio_clip *clip, infer_plan *plan, bl_error *err)
+{
+    audio_input_evidence e;
+    if (audio_judge_input(clip, &e, err) != BL_OK)
+        return err->code;
+    snprintf(plan->input, sizeof plan->input, "%s", audio_input_kind_name(e.kind));
+    plan->confidence.input = (double)e.confidence;
+    plan->has |= INFER_HAS_INPUT;
+    return BL_OK;
+}
+
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
 {
-    if (!(plan->has & INFER_HAS_INPUT)) {
-        audio_input_evidence e;
-        if (audio_judge_input(&song->input, &e, err) != BL_OK)
-            return err->code;
-        if (e.kind == AUDIO_INPUT_SILENT)
-            return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
-        snprintf(plan->input, sizeof plan->input, "%s", audio_input_kind_name(e.kind));
-        plan->confidence.input = (double)e.confidence;
-        plan->has |= INFER_HAS_INPUT;
-    }
+    if (!(plan->has & INFER_HAS_INPUT) && infer_judge_input(&song->input, plan, err) != BL_OK)
+        return err->code;
+    if (!strcmp(plan->input, "silent"))
+        return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
     if (strcmp(plan->input, "vocal") != 0 && audio_separate(&song->input, &song->voice, &song->rest, err) != BL_OK)
         return err->code;
-    song->lead_rate = song->input.sample_rate < LISTEN_RATE ? song->input.sample_rate : LISTEN_RATE;
+    song->lead_rate = infer_listen_rate(song->input.sample_rate);
     if (!(song->lead = mono_for_listening(song->voice.samples ? &song->voice : &song->input, &song->n_lead, err)))
         return err->code;
     song->mono = song->lead;
@@ -57,13 +67,19 @@ bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
 
 /* ---- melody ---- */
 
-bl_status infer_find_melody(infer_song *song, infer_plan *plan, audio_sung_notes *sung, bl_error *err)
+bl_status infer_hear_melody(infer_song *song, const infer_plan *plan, bl_error *err)
 {
+    if (plan->has & INFER_HAS_MELODY)
+        return BL_OK;
     bl_status status = audio_f0_run(song->lead, song->n_lead, song->lead_rate, (audio_f0_config){ 0 }, &song->f0, err);
     if (status == BL_OK)
-        status = audio_notes_run(&song->f0, song->lead, song->n_lead, song->lead_rate, (audio_notes_config){ 0 }, sung, err);
-    if (status != BL_OK)
-        return status;
+        status = audio_notes_run(&song->f0, song->lead, song->n_lead, song->lead_rate, (audio_notes_config){ 0 }, &song->sung, err);
+    return status;
+}
+
+bl_status infer_take_melody(const infer_song *song, infer_plan *plan, bl_error *err)
+{
+    const audio_sung_notes *sung = &song->sung;
     if (!(plan->melody = calloc((size_t)sung->n_notes + 1, sizeof *plan->melody)))
         return bl_fail(err, BL_ENOMEM, "no memory for the melody");
     for (int i = 0; i < sung->n_notes; i++) {

@@ -50,9 +50,44 @@ static bl_status stage(run *r, const char *name, bl_status status)
     return status;
 }
 
+/* What the picture is drawn from, when it was not made while reading. */
+static bl_status make_sketch(infer_song *song, bl_error *err)
+{
+    if (!(song->sketch = audio_sketch_new(song->lead_rate, err)) ||
+        audio_sketch_push(song->sketch, song->mono, song->n_lead, err) != BL_OK)
+        return err->code;
+    return audio_sketch_finish(song->sketch, err);
+}
+
+/* All of it, or, of a recording that was heard in pieces, the decisions. */
+static bl_status decide(run *r, const arguments *a, bl_error *err)
+{
+    infer_song *song = &r->song;
+    infer_plan *plan = &r->plan;
+    char style[64];
+    bl_status status = BL_OK;
+    if (!song->is_long)
+        status = stage(r, "separate", infer_analyzer_part(song, plan, err));
+    audio_clip_free(&song->input); /* from here on one channel is listened to */
+    audio_clip_free(&song->voice);
+    audio_clip_free(&song->rest);
+    if (status == BL_OK)
+        status = stage(r, "genre", infer_analyzer_genre(song, plan, r->model_dir, err));
+    if (status == BL_OK)
+        status = stage(r, "harmony", infer_analyzer_harmony(song, plan, r->model_dir, err));
+    if (status == BL_OK)
+        status = stage(r, "listen", infer_analyzer_listen(song, plan, err));
+    if (status == BL_OK)
+        status = infer_arranger_style(plan->genre, style, err);
+    if (status == BL_OK)
+        status = stage(r, "chords", infer_analyzer_chords(song, plan, style, err));
+    if (status == BL_OK && a->picture && !song->sketch)
+        status = stage(r, "sketch", make_sketch(song, err));
+    return status;
+}
+
 static bl_status hear(run *r, const arguments *a, bl_error *err)
 {
-    char style[64];
     const double start_s = r->stage_s = bl_seconds();
     bl_status status = infer_overrides_apply(&a->overrides, &r->plan, err);
     if (status == BL_OK && a->model)
@@ -62,19 +97,9 @@ static bl_status hear(run *r, const arguments *a, bl_error *err)
         status = infer_default_models(r->model_dir, err);
     r->song.tempo_factor = infer_overrides_tempo_factor(&a->overrides);
     if (status == BL_OK)
-        status = stage(r, "read", infer_analyzer_read(a->song, &r->song, &r->plan, err));
-    if (status == BL_OK)
-        status = stage(r, "separate", infer_analyzer_part(&r->song, &r->plan, err));
-    if (status == BL_OK)
-        status = stage(r, "genre", infer_analyzer_genre(&r->song, &r->plan, r->model_dir, err));
-    if (status == BL_OK)
-        status = stage(r, "harmony", infer_analyzer_harmony(&r->song, &r->plan, r->model_dir, err));
-    if (status == BL_OK)
-        status = stage(r, "listen", infer_analyzer_listen(&r->song, &r->plan, err));
-    if (status == BL_OK)
-        status = infer_arranger_style(r->plan.genre, style, err);
-    if (status == BL_OK)
-        status = stage(r, "chords", infer_analyzer_chords(&r->song, &r->plan, style, err));
+        status = stage(r, "read", infer_analyzer_read_any(a->song, r->model_dir, a->picture != NULL, &r->song, &r->plan, err));
+    if (status == BL_OK && strcmp(r->plan.input, "silent") != 0)
+        status = decide(r, a, err);
     r->plan.seconds = bl_seconds() - start_s;
     r->plan.peak_rss_mb = bl_peak_rss_mb();
     return status;
@@ -136,6 +161,10 @@ static void print_summary(const infer_plan *p, const arguments *a)
 {
     printf("input    %s%s, %.1f s, %d Hz, %d channel%s\n", p->input, sureness(p->confidence.input), p->duration_s, p->sample_rate,
            p->n_channels, p->n_channels == 1 ? "" : "s");
+    if (!strcmp(p->input, "silent")) {
+        printf("nothing to hear in it\n");
+        return;
+    }
     print_rhythm(p);
     printf("key      %s%s\n", p->key, sureness(p->confidence.key));
     print_melody(p);
@@ -155,16 +184,13 @@ static bl_status draw(const arguments *a, const run *r, bl_error *err)
 {
     const infer_plan *p = &r->plan;
     char title[320];
-    audio_sketch *sketch = audio_sketch_new(r->song.lead_rate, err);
-    bl_status status = sketch ? audio_sketch_push(sketch, r->song.mono, r->song.n_lead, err) : err->code;
-    snprintf(title, sizeof title, "%.80s: %s, %.1f bpm%s, %d beats a bar, %s%s, %s%s", bl_path_name(a->song), p->input, p->tempo_bpm,
-             sureness(p->confidence.tempo), p->beats_per_bar, p->key, sureness(p->confidence.key), p->genre, sureness(p->confidence.genre));
-    if (status == BL_OK)
-        status = audio_sketch_finish(sketch, err);
-    if (status == BL_OK)
-        status = infer_listen_picture(a->picture, &(infer_heard_song){ p, &r->song.f0, sketch, title }, err);
-    audio_sketch_free(sketch);
-    return status;
+    if (!strcmp(p->input, "silent"))
+        snprintf(title, sizeof title, "%.80s: nothing to hear", bl_path_name(a->song));
+    else
+        snprintf(title, sizeof title, "%.80s: %s, %.1f bpm%s, %d beats a bar, %s%s, %s%s", bl_path_name(a->song), p->input,
+                 p->tempo_bpm, sureness(p->confidence.tempo), p->beats_per_bar, p->key, sureness(p->confidence.key), p->genre,
+                 sureness(p->confidence.genre));
+    return infer_listen_picture(a->picture, &(infer_heard_song){ p, &r->song.f0, r->song.sketch, title }, err);
 }
 
 int main(int argc, char **argv)

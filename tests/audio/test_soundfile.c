@@ -475,9 +475,69 @@ static void mono_is_the_mean_of_the_channels(void **state)
     assert_null(clip.samples);
 }
 
+static void a_file_read_in_pieces_is_the_file_read_at_once(void **state)
+{
+    static const int64_t pieces[] = { 1000, 65536, 99999, 1000000 };
+    const audio_clip clip = sines(2, 150000, 44100, 32768);
+    (void)state;
+    write_ok(temporary_path("whole.flac"), &clip, AUDIO_ENCODING_PCM16);
+    for (int i = 0; i < 4; i++) {
+        bl_error err = { 0 };
+        audio_file_info info;
+        audio_clip piece;
+        int64_t n = 0;
+        audio_reader *r = audio_reader_open(temporary_path("whole.flac"), &info, &err);
+        assert_non_null(r);
+        assert_int_equal(info.n_samples, 150000);
+        for (;;) {
+            assert_int_equal(audio_reader_next(r, pieces[i], &piece, &err), BL_OK);
+            if (!piece.n_samples)
+                break;
+            assert_true(piece.n_samples == pieces[i] || n + piece.n_samples == 150000);
+            for (int c = 0; c < 2; c++)
+                assert_memory_equal(piece.samples + c * piece.n_samples, clip.samples + c * 150000 + n, (size_t)piece.n_samples * 4);
+            n += piece.n_samples;
+            audio_clip_free(&piece);
+        }
+        assert_int_equal(n, 150000);
+        audio_reader_close(r);
+    }
+    free(clip.samples);
+}
+
+static void what_is_broken_in_a_file_is_found_when_it_is_reached(void **state)
+{
+    bl_error err = { 0 };
+    audio_file_info info;
+    audio_clip piece;
+    size_t n;
+    const audio_clip clip = sines(1, 400000, 44100, 32768);
+    (void)state;
+    assert_null(audio_reader_open(temporary_path("none.wav"), &info, &err));
+    assert_message(err, "none.wav");
+    err = (bl_error){ 0 };
+    write_ok(temporary_path("cut.flac"), &clip, AUDIO_ENCODING_PCM16);
+    char *bytes = get_bytes(temporary_path("cut.flac"), &n);
+    put_bytes(temporary_path("cut.flac"), bytes, n / 2);
+    audio_reader *r = audio_reader_open(temporary_path("cut.flac"), &info, &err);
+    assert_non_null(r);
+    assert_int_equal(audio_reader_next(r, 50000, &piece, &err), BL_OK);
+    assert_int_equal(piece.n_samples, 50000);
+    audio_clip_free(&piece);
+    assert_int_not_equal(audio_reader_next(r, 400000, &piece, &err), BL_OK);
+    assert_message(err, "cut.flac");
+    assert_null(piece.samples);
+    audio_reader_close(r);
+    audio_reader_close(NULL);
+    free(bytes);
+    free(clip.samples);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_read_in_pieces_is_the_file_read_at_once),
+        cmocka_unit_test(what_is_broken_in_a_file_is_found_when_it_is_reached),
         cmocka_unit_test(lossless_formats_give_back_every_bit),
         cmocka_unit_test(lossy_formats_give_back_nearly_the_same),
         cmocka_unit_test(integer_formats_clip_at_full_scale_instead_of_wrapping),
