@@ -55,7 +55,7 @@ LIBS    := $(LIBS_PKG) -lm
 
 # Modules, lowest first; each may use those before it and none after it.
 MODULES  := base nn audio music data blocks train infer
-PROGRAMS := $(sort $(wildcard train/train_*.c tools/*.c) $(wildcard infer/infer.c infer/listen.c infer/play.c))
+PROGRAMS := $(sort $(wildcard train/train_*.c tools/*.c) $(wildcard infer/infer.c infer/listen.c infer/play.c infer/separate.c))
 OPS      := $(sort $(wildcard nn/ops/*.c))
 LAYERS   := $(sort $(wildcard nn/layers/*.c))
 

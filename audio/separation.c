@@ -25,6 +25,17 @@ static float rounding_grid(const audio_clip *clip)
     return ldexpf(1.0f, (exponent > 0 ? exponent : 0) - 23);
 }
 
+void audio_take_away(const audio_clip *mix, audio_clip *wanted, audio_clip *rest)
+{
+    const float grid = rounding_grid(mix);
+    for (int64_t i = 0; i < mix->n_samples * mix->n_channels; i++) {
+        const float m = mix->samples[i], w = rintf(wanted->samples[i] / grid) * grid;
+        rest->samples[i] = m - w;
+        /* Input finer than the grid: one more try, exact where the rest is not much larger than m. */
+        wanted->samples[i] = w + rest->samples[i] == m ? w : m - rest->samples[i];
+    }
+}
+
 static bl_status separate_piece(const audio_clip *mix, int64_t first, int64_t n, mask_maker *make_mask, float *out,
                                 bl_error *err)
 {
@@ -100,13 +111,7 @@ static bl_status split(const audio_clip *mix, mask_maker *make_mask, audio_clip 
         if (first + n >= mix->n_samples)
             break;
     }
-    const float grid = rounding_grid(mix);
-    for (int64_t i = 0; i < mix->n_samples * C; i++) {
-        const float m = mix->samples[i], w = rintf(wanted->samples[i] / grid) * grid;
-        rest->samples[i] = m - w;
-        /* Input finer than the grid: one more try, exact where the rest is not much larger than m. */
-        wanted->samples[i] = w + rest->samples[i] == m ? w : m - rest->samples[i];
-    }
+    audio_take_away(mix, wanted, rest);
 done:
     free(piece);
     if (status != BL_OK) {
@@ -176,7 +181,7 @@ static bl_status voice_mask(audio_parts *p, float *mask, bl_error *err)
     return BL_OK;
 }
 
-bl_status audio_separate(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err)
+bl_status audio_separate_melody(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err)
 {
     return split(mix, voice_mask, voice, accompaniment, err);
 }

@@ -1,5 +1,5 @@
-/* A mixed song into voice and accompaniment without a trained network, and the decision what kind of
- * input a recording is.
+/* The predominant melody of an instrumental and what accompanies it, without a trained network (a sung song is separated by
+ * blocks/separator.h), and the decision what kind of input a recording is.
  *
  * Chain    (1) HPSS: median filters along time and frequency part percussion from tones.
  *          (2) REPET-SIM: the median over each frame's most similar frames is the repeating background.
@@ -25,10 +25,13 @@
 
 #include "audio/clip.h"
 
-bl_status audio_separate(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err);
+bl_status audio_separate_melody(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err);
 
 /* Harmonic/percussive separation alone; the two sum to the input as above. */
 bl_status audio_hpss(const audio_clip *mix, audio_clip *harmonic, audio_clip *percussive, bl_error *err);
+
+/* rest = mix - wanted, of one shape; wanted is first moved by at most a rounding so that the two sum to the input as above. */
+void audio_take_away(const audio_clip *mix, audio_clip *wanted, audio_clip *rest);
 
 /* What the recording is. The figures behind the decision are given too, so that a report can show them. */
 typedef enum audio_input_kind {

@@ -1,4 +1,4 @@
-/* What audio_separate, audio_hpss and audio_judge_input share; not for other modules.
+/* What audio_separate_melody, audio_hpss and audio_judge_input share; not for other modules.
  *
  * Shapes   spectrograms [F, T], T contiguous; F = n_fft/2 + 1
  * Source   see audio/separation.h

@@ -79,6 +79,7 @@ const char *const blocks_config_sections[] = {
     "classifier", "classifier_training",                                             /* train_classifier        */
     "chords", "chords_training",                                                     /* train_chords            */
     "bilstm", "temporal",                                                            /* train_bilstm            */
+    "separator", "separation", "separation_training",                                /* train_separator         */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,
 };

@@ -84,7 +84,8 @@ bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *pl
 bl_status infer_analyzer_read_any(const char *path, const char *model_dir, int with_sketch, infer_song *song, infer_plan *plan,
                                   bl_error *err);
 
-bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err);
+/* Loads the separator of model_dir only for a song. */
+bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 
 /* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. */

@@ -133,7 +133,7 @@ static bl_status hear_piece(infer_song *song, const audio_clip *clip, const stre
     if (status == BL_OK) {
         piece->input = *clip;
         piece->genre = song->genre;
-        status = infer_analyzer_part(piece, plan, err);
+        status = infer_analyzer_part(piece, plan, model_dir, err);
         audio_clip_free(&piece->voice);
         audio_clip_free(&piece->rest);
     }

@@ -3,6 +3,8 @@
 #include "audio/f0.h"
 #include "audio/resample.h"
 #include "audio/separation.h"
+#include "base/file.h"
+#include "blocks/separator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,13 +45,28 @@ bl_status infer_judge_input(const audio_clip *clip, infer_plan *plan, bl_error *
     return BL_OK;
 }
 
-bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, bl_error *err)
+static bl_status separate(infer_song *song, const char *model_dir, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    bl_status status = infer_model_path(path, model_dir, "separator.h5", err);
+    blocks_separator *separator = status == BL_OK ? blocks_separator_load(path, err) : NULL;
+    if (separator)
+        status = blocks_separator_run(separator, &song->input, &song->voice, &song->rest, err);
+    else if (status == BL_OK)
+        status = err->code;
+    blocks_separator_free(separator);
+    return status;
+}
+
+bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err)
 {
     if (!(plan->has & INFER_HAS_INPUT) && infer_judge_input(&song->input, plan, err) != BL_OK)
         return err->code;
     if (!strcmp(plan->input, "silent"))
         return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
-    if (strcmp(plan->input, "vocal") != 0 && audio_separate(&song->input, &song->voice, &song->rest, err) != BL_OK)
+    if (!strcmp(plan->input, "song") && separate(song, model_dir, err) != BL_OK)
+        return err->code;
+    if (!strcmp(plan->input, "instrumental") && audio_separate_melody(&song->input, &song->voice, &song->rest, err) != BL_OK)
         return err->code;
     song->lead_rate = infer_listen_rate(song->input.sample_rate);
     if (!(song->lead = mono_for_listening(song->voice.samples ? &song->voice : &song->input, &song->n_lead, err)))

@@ -67,7 +67,7 @@ static bl_status decide(run *r, const arguments *a, bl_error *err)
     char style[64];
     bl_status status = BL_OK;
     if (!song->is_long)
-        status = stage(r, "separate", infer_analyzer_part(song, plan, err));
+        status = stage(r, "separate", infer_analyzer_part(song, plan, r->model_dir, err));
     audio_clip_free(&song->input); /* from here on one channel is listened to */
     audio_clip_free(&song->voice);
     audio_clip_free(&song->rest);

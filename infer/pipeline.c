@@ -294,7 +294,7 @@ static bl_status hear(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
     char style[64];
-    if (stage(r, "separate", infer_analyzer_part(&r->song, p, err), err) != BL_OK)
+    if (stage(r, "separate", infer_analyzer_part(&r->song, p, r->model_dir, err), err) != BL_OK)
         return err->code;
     bl_status status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
     if (status == BL_OK)

@@ -74,7 +74,7 @@ static void parts_sum_to_the_input_bit_for_bit(void **state)
     }
     round_to_24_bits(&mix);
     for (int which = 0; which < 2; which++) {
-        assert_int_equal((which ? audio_hpss : audio_separate)(&mix, &voice, &rest, &err), BL_OK);
+        assert_int_equal((which ? audio_hpss : audio_separate_melody)(&mix, &voice, &rest, &err), BL_OK);
         assert_int_equal(voice.n_samples, mix.n_samples);
         assert_int_equal(rest.n_channels, 2);
         assert_int_equal(voice.sample_rate, VOICE_RATE);
@@ -111,7 +111,7 @@ static void a_melody_is_lifted_out_of_a_repeating_band(void **state)
     make_song(&band, &voice);
     for (int64_t i = 0; i < mix.n_samples; i++)
         mix.samples[i] = band.samples[i] + voice.samples[i];
-    assert_int_equal(audio_separate(&mix, &found, &rest, NULL), BL_OK);
+    assert_int_equal(audio_separate_melody(&mix, &found, &rest, NULL), BL_OK);
     for (int64_t i = 0; i < mix.n_samples; i++) {
         const double a = (double)(mix.samples[i] - voice.samples[i]), b = (double)(found.samples[i] - voice.samples[i]);
         before += a * a;
@@ -156,11 +156,11 @@ static void very_short_clips_pass_and_empty_ones_are_refused(void **state)
     bl_error   err = { 0 };
     (void)state;
     voice_noise(tiny.samples, tiny.n_samples, 0.1, 1);
-    assert_int_equal(audio_separate(&tiny, &voice, &rest, &err), BL_OK);
+    assert_int_equal(audio_separate_melody(&tiny, &voice, &rest, &err), BL_OK);
     assert_int_equal(voice.n_samples, tiny.n_samples);
     audio_clip_free(&voice), audio_clip_free(&rest);
     assert_int_equal(audio_judge_input(&tiny, &heard, &err), BL_OK);
-    assert_int_equal(audio_separate(&nothing, &voice, &rest, &err), BL_EARG);
+    assert_int_equal(audio_separate_melody(&nothing, &voice, &rest, &err), BL_EARG);
     assert_message(err, "0 samples");
     audio_clip_free(&tiny);
 }

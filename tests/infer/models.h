@@ -5,6 +5,7 @@
 
 #include "blocks/classifier.h"
 #include "blocks/feature_extractor.h"
+#include "blocks/separator.h"
 #include "blocks/synthesizer.h"
 #include "blocks/temporal.h"
 #include "nn/checkpoint.h"
@@ -107,8 +108,25 @@ static inline void models_make_temporal(const char *folder)
         fail_msg("%s", err.msg);
 }
 
+static inline void models_make_separator(const char *folder)
+{
+    bl_error err = { 0 };
+    bl_config *config = bl_config_new();
+    blocks_separator *s = blocks_separator_new(config, 5, &err);
+    nn_checkpoint *c = s ? nn_checkpoint_create(models_path(folder, "separator.h5"), "separator", &err) : NULL;
+    if (c) {
+        blocks_separator_put(s, c, &err);
+        nn_checkpoint_commit(c, &err);
+    }
+    blocks_separator_free(s);
+    bl_config_free(config);
+    if (err.code)
+        fail_msg("%s", err.msg);
+}
+
 static inline void models_make(const char *folder)
 {
+    models_make_separator(folder);
     models_make_synthesizer(folder);
     models_make_autoencoder(folder);
     models_make_classifier(folder);

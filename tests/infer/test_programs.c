@@ -1,4 +1,4 @@
-/* bin/infer and bin/play as people meet them: exit status and message for everything that can be wrong. BIN names the
+/* bin/infer, bin/play and bin/separate as people meet them: exit status and message for everything that can be wrong. BIN names the
  * folder of the programs (tests/run.sh sets it). */
 #include "tests/temporary.h"
 
@@ -148,6 +148,8 @@ static void wrong_usage_leaves_with_status_2(void **state)
     check("\"$B\"/infer song.wav -o out.wav --interval 3", 2, "START-END");
     check("\"$B\"/infer song.wav -o out.wav --interval 5-3", 2, "5-3");
     check("\"$B\"/infer song.wav more.wav -o out.wav", 2, "more.wav");
+    check("\"$B\"/separate song.wav", 2, "-o");
+    check("\"$B\"/separate -o x", 2, "argument is missing");
     check("\"$B\"/play -o x", 2, "--midi");
     check("\"$B\"/play --instrument bass -o x", 2, "--pitch");
     check("\"$B\"/play --instrument bass --pitch 40 --seconds 99 -o x", 2, "--seconds");
@@ -287,6 +289,24 @@ static void tones_are_played_into_a_folder(void **state)
     check("\"$B\"/play --model \"$T\" --midi \"$T\"/text.wav -o \"$T\"/out/x.wav", 1, "text.wav");
 }
 
+static void a_song_is_parted_into_files_that_sum_to_it(void **state)
+{
+    audio_clip song = { 0 }, voice = { 0 }, rest = { 0 };
+    bl_error err = { 0 };
+    (void)state;
+    assert_int_equal(run("\"$B\"/separate --model \"$T\" \"$T\"/song.flac -o \"$T\"/out/parts"), 0);
+    assert_int_equal(audio_read(temporary_path("song.flac"), 60, &song, &err), BL_OK);
+    assert_int_equal(audio_read(temporary_path("out/parts/voice.wav"), 60, &voice, &err), BL_OK);
+    assert_int_equal(audio_read(temporary_path("out/parts/rest.wav"), 60, &rest, &err), BL_OK);
+    assert_int_equal(voice.n_samples, song.n_samples);
+    for (int64_t i = 0; i < song.n_samples * song.n_channels; i++)
+        assert_true(voice.samples[i] + rest.samples[i] == song.samples[i]);
+    audio_clip_free(&song), audio_clip_free(&voice), audio_clip_free(&rest);
+    assert_int_equal(run("rm -r \"$T\"/out/parts"), 0);
+    check("\"$B\"/separate --model \"$T\"/empty_models \"$T\"/song.flac -o \"$T\"/out/parts", 1, "train_separator");
+    check("\"$B\"/separate --model \"$T\" \"$T\"/text.wav -o \"$T\"/out/parts", 1, "text.wav");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_reported_and_leaves_nothing),
         cmocka_unit_test(a_song_is_rendered_and_the_summary_tells),
         cmocka_unit_test(tones_are_played_into_a_folder),
+        cmocka_unit_test(a_song_is_parted_into_files_that_sum_to_it),
     };
     return cmocka_run_group_tests(tests, make, remove_all);
 }
