@@ -120,13 +120,9 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
         goto done;
     }
     const double top_hz = fmin(1050, clip->sample_rate / 4.0);
-    if ((status = audio_f0_run(excerpt.samples, n, clip->sample_rate, (audio_f0_config){ .fmax_hz = top_hz }, &f0, err)) != BL_OK ||
-        (status = audio_parts_new(&parts, clip->sample_rate, n, err)) != BL_OK ||
-        (status = audio_parts_transform(&parts, &excerpt, 0, n, NULL, err)) != BL_OK ||
-        (status = audio_parts_hpss(&parts, STEADY_S, err)) != BL_OK)
+    if ((status = audio_f0_run(excerpt.samples, n, clip->sample_rate, (audio_f0_config){ .fmax_hz = top_hz }, &f0, err)) != BL_OK)
         goto done;
     judge_pitch(&f0, out);
-    judge_percussion(&parts, out);
     out->alone_score = 5.97f * out->voiced_energy + 6.66f * out->voiced_share - 7.62f;
     if (out->alone_score > 0) {
         const int instrument = (double)out->still > STILL_INSTRUMENT || (double)out->gliding < GLIDING_VOICE;
@@ -134,6 +130,11 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
         out->confidence = 1 / (1 + expf(-out->alone_score));
         goto done;
     }
+    if ((status = audio_parts_new(&parts, clip->sample_rate, n, err)) != BL_OK ||
+        (status = audio_parts_transform(&parts, &excerpt, 0, n, NULL, err)) != BL_OK ||
+        (status = audio_parts_hpss(&parts, STEADY_S, err)) != BL_OK)
+        goto done;
+    judge_percussion(&parts, out);
     if ((status = audio_parts_hpss(&parts, LONG_STEADY_S, err)) != BL_OK ||
         (status = audio_parts_repeating(&parts, err)) != BL_OK || (status = audio_parts_melody(&parts, err)) != BL_OK)
         goto done;

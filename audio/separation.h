@@ -46,7 +46,7 @@ typedef struct audio_input_evidence {
     float confidence;    /* 0..1                                                                        */
     float voiced_energy; /* share of the energy in which one pitch is heard: a lone voice has over 0.8  */
     float voiced_share;  /* share of the sounding time with one pitch                                   */
-    float percussive;    /* share of percussive energy (HPSS)                                           */
+    float percussive;    /* share of percussive energy (HPSS); 0 when alone                                       */
     float gliding;       /* share of pitched moments that glide or waver as voices do, 0..1             */
     float still;         /* share of pitched moments that stand as still as a string or pipe does       */
     float melody_moves;  /* the same as gliding, of the predominant melody of a mix                     */

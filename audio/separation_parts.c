@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MEDIAN = 129, SIMILAR = 30, BANDS = 64, STEPS = 5 /* melody states a semitone */, HARMONICS = 20 };
+enum { MAX_MEDIAN = 129, LANES = 16, SIMILAR = 30, BANDS = 64, STEPS = 5 /* melody states a semitone */, HARMONICS = 20 };
 
 static const double PERCUSSIVE_HZ = 360;                     /* length of the median along frequency   */
 static const double APART_S = 0.6;                           /* similar frames are at least this apart */
@@ -116,34 +116,35 @@ static float select_kth(float *x, int n, int k)
     return x[k];
 }
 
-/* Running median of x [n] over i - half .. i + half, the window cut at the ends. The window is kept
- * sorted: one removal and one insertion a step. */
-static void running_median(const float *x, int64_t n, int half, float *out)
+/* Running medians of LANES series at once, x and out [n, LANES], over i - half .. i + half, the window cut at the ends. The
+ * windows are kept sorted without a branch: with y put in, place k holds min(s[k], max(s[k-1], y)); with y taken out, s[k] where
+ * that is below y and s[k+1] where not. */
+static void running_medians(const float *x, int64_t n, int half, float *out)
 {
-    float   sorted[MAX_MEDIAN + 1];
+    float   sorted[MAX_MEDIAN + 2][LANES];
     int     count = 0;
     int64_t entered = 0;
     for (int64_t i = 0; i < n; i++) {
-        for (; entered <= i + half && entered < n; entered++) {
-            int k = count++;
-            for (; k > 0 && sorted[k - 1] > x[entered]; k--)
-                sorted[k] = sorted[k - 1];
-            sorted[k] = x[entered];
+        for (; entered <= i + half && entered < n; entered++, count++) {
+            const float *y = x + entered * LANES;
+            for (int l = 0; l < LANES; l++)
+                sorted[count][l] = HUGE_VALF;
+            for (int k = count; k > 0; k--)
+                for (int l = 0; l < LANES; l++) {
+                    const float below = sorted[k - 1][l] > y[l] ? sorted[k - 1][l] : y[l];
+                    sorted[k][l] = sorted[k][l] < below ? sorted[k][l] : below;
+                }
+            for (int l = 0; l < LANES; l++)
+                sorted[0][l] = sorted[0][l] < y[l] ? sorted[0][l] : y[l];
         }
         if (i - half - 1 >= 0) {
-            const float leaving = x[i - half - 1];
-            int         low = 0, high = count - 1;
-            while (low < high) {
-                const int middle = (low + high) / 2;
-                if (sorted[middle] < leaving)
-                    low = middle + 1;
-                else
-                    high = middle;
-            }
+            const float *y = x + (i - half - 1) * LANES;
             count--;
-            memmove(sorted + low, sorted + low + 1, sizeof(float) * (size_t)(count - low));
+            for (int k = 0; k < count; k++)
+                for (int l = 0; l < LANES; l++)
+                    sorted[k][l] = sorted[k][l] < y[l] ? sorted[k][l] : sorted[k + 1][l];
         }
-        out[i] = sorted[count / 2];
+        memcpy(out + i * LANES, sorted[count / 2], LANES * sizeof *out);
     }
 }
 
@@ -153,38 +154,56 @@ static int clamp_half(double length)
     return half < 1 ? 1 : half > MAX_MEDIAN / 2 ? MAX_MEDIAN / 2 : half;
 }
 
+/* LANES rows of x from row `first` on, side by side, and back. */
+static void gather_rows(const float *x, int64_t T, int64_t first, int64_t n_rows, float *lanes)
+{
+    for (int64_t r = 0; r < LANES; r++)
+        for (int64_t t = 0; t < T; t++)
+            lanes[t * LANES + r] = r < n_rows ? x[(first + r) * T + t] : 0;
+}
+
+static void scatter_rows(const float *lanes, int64_t T, int64_t first, int64_t n_rows, float *x)
+{
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t t = 0; t < T; t++)
+            x[(first + r) * T + t] = lanes[t * LANES + r];
+}
+
 bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
 {
-    enum { BLOCK = 16 }; /* frames whose columns are gathered together: one cache line of every row */
-    const int64_t T = p->frames, F = p->bins;
+    const int64_t T = p->frames, F = p->bins, longest = T > F ? T : F;
     const int     half_t = clamp_half(steady_s * p->sample_rate / p->hop);
     const int     half_f = clamp_half(PERCUSSIVE_HZ * p->n_fft / p->sample_rate);
     int           short_of_memory = 0;
 
-    #pragma omp parallel for schedule(static)
-    for (int64_t f = 0; f < F; f++)
-        running_median(p->magnitude + f * T, T, half_t, p->steady + f * T);
     #pragma omp parallel
     {
-        float *columns = malloc(sizeof(float) * (size_t)(2 * BLOCK * F));
-        #pragma omp for schedule(static)
-        for (int64_t first = 0; first < T; first += BLOCK) {
-            const int64_t n = T - first < BLOCK ? T - first : BLOCK;
-            if (!columns) {
-                #pragma omp atomic write
-                short_of_memory = 1;
-                continue;
-            }
-            for (int64_t f = 0; f < F; f++)
-                for (int64_t t = 0; t < n; t++)
-                    columns[t * F + f] = p->magnitude[f * T + first + t];
-            for (int64_t t = 0; t < n; t++)
-                running_median(columns + t * F, F, half_f, columns + (BLOCK + t) * F);
-            for (int64_t f = 0; f < F; f++)
-                for (int64_t t = 0; t < n; t++)
-                    p->percussive[f * T + first + t] = columns[(BLOCK + t) * F + f];
+        float *in = calloc((size_t)(2 * longest * LANES), sizeof *in), *out = in ? in + longest * LANES : NULL;
+        if (!in) {
+            #pragma omp atomic write
+            short_of_memory = 1;
         }
-        free(columns);
+        #pragma omp for schedule(static)
+        for (int64_t f = 0; f < F; f += LANES) {
+            const int64_t n = F - f < LANES ? F - f : LANES;
+            if (!in)
+                continue;
+            gather_rows(p->magnitude, T, f, n, in);
+            running_medians(in, T, half_t, out);
+            scatter_rows(out, T, f, n, p->steady);
+        }
+        #pragma omp for schedule(static)
+        for (int64_t first = 0; first < T; first += LANES) {
+            const int64_t n = T - first < LANES ? T - first : LANES;
+            if (!in)
+                continue;
+            for (int64_t f = 0; f < F; f++)
+                memcpy(in + f * LANES, p->magnitude + f * T + first, (size_t)n * sizeof *in);
+            running_medians(in, F, half_f, out);
+            for (int64_t f = 0; f < F; f++)
+                memcpy(p->percussive + f * T + first, out + f * LANES, (size_t)n * sizeof *out);
+        }
+        free(in);
     }
     return short_of_memory ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_OK;
 }
