@@ -88,34 +88,6 @@ done:
     return status;
 }
 
-/* The k-th smallest (from 0) of x [n], which is reordered (Hoare's selection). */
-static float select_kth(float *x, int n, int k)
-{
-    int low = 0, high = n - 1;
-    while (low < high) {
-        const float pivot = x[(low + high) / 2];
-        int         i = low, j = high;
-        while (i <= j) {
-            while (x[i] < pivot)
-                i++;
-            while (x[j] > pivot)
-                j--;
-            if (i <= j) {
-                const float swap = x[i];
-                x[i++] = x[j];
-                x[j--] = swap;
-            }
-        }
-        if (k <= j)
-            high = j;
-        else if (k >= i)
-            low = i;
-        else
-            break;
-    }
-    return x[k];
-}
-
 /* Running medians of LANES series at once, x and out [n, LANES], over i - half .. i + half, the window cut at the ends. The
  * windows are kept sorted without a branch: with y put in, place k holds min(s[k], max(s[k-1], y)); with y taken out, s[k] where
  * that is below y and s[k+1] where not. */
@@ -259,6 +231,28 @@ static int choose_similar(float *similarity, int64_t T, int64_t t, int64_t apart
     return n;
 }
 
+/* Per lane: the median over some frames of x [.., LANES], not above `own`. Only the lower half is kept sorted. */
+static void repeating_lanes(const float *x, const int64_t *frames, int n_frames, const float *own, float *out)
+{
+    float     low[SIMILAR / 2 + 1][LANES];
+    const int middle = n_frames / 2;
+    for (int k = 0; k <= middle; k++)
+        for (int l = 0; l < LANES; l++)
+            low[k][l] = HUGE_VALF;
+    for (int i = 0; i < n_frames; i++) {
+        const float *y = x + frames[i] * LANES;
+        for (int k = i < middle ? i : middle; k > 0; k--)
+            for (int l = 0; l < LANES; l++) {
+                const float below = low[k - 1][l] > y[l] ? low[k - 1][l] : y[l];
+                low[k][l] = low[k][l] < below ? low[k][l] : below;
+            }
+        for (int l = 0; l < LANES; l++)
+            low[0][l] = low[0][l] < y[l] ? low[0][l] : y[l];
+    }
+    for (int l = 0; l < LANES; l++)
+        out[l] = low[middle][l] < own[l] ? low[middle][l] : own[l];
+}
+
 bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
 {
     const int64_t T = p->frames, F = p->bins, apart = (int64_t)(APART_S * p->sample_rate / p->hop) + 1;
@@ -297,16 +291,27 @@ bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
         status = bl_fail(err, BL_ENOMEM, "separation: no memory");
         goto done;
     }
-    #pragma omp parallel for schedule(static)
-    for (int64_t f = 0; f < F; f++)
-        for (int64_t t = 0; t < T; t++) {
-            const float *row = p->magnitude + f * T;
-            float        window[SIMILAR];
-            for (int i = 0; i < count[t]; i++)
-                window[i] = row[similar[t * SIMILAR + i]];
-            const float middle = select_kth(window, count[t], count[t] / 2);
-            p->repeating[f * T + t] = middle < row[t] ? middle : row[t];
+    #pragma omp parallel
+    {
+        float *in = calloc((size_t)(2 * T * LANES), sizeof *in), *out = in ? in + T * LANES : NULL;
+        if (!in) {
+            #pragma omp atomic write
+            short_of_memory = 1;
         }
+        #pragma omp for schedule(static)
+        for (int64_t f = 0; f < F; f += LANES) {
+            const int64_t n = F - f < LANES ? F - f : LANES;
+            if (!in)
+                continue;
+            gather_rows(p->magnitude, T, f, n, in);
+            for (int64_t t = 0; t < T; t++)
+                repeating_lanes(in, similar + t * SIMILAR, count[t], in + t * LANES, out + t * LANES);
+            scatter_rows(out, T, f, n, p->repeating);
+        }
+        free(in);
+    }
+    if (short_of_memory)
+        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
 done:
     free(rows), free(similar), free(count);
     return status;
