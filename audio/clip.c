@@ -29,17 +29,35 @@ void audio_clip_free(audio_clip *clip)
     *clip = (audio_clip){ 0 };
 }
 
+/* Sums in double: those of an hour. */
+static double power(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
 void audio_clip_mono(const audio_clip *clip, float *out)
 {
-    if (clip->n_channels == 1) {
-        memcpy(out, clip->samples, sizeof *out * (size_t)clip->n_samples);
-        return;
-    }
     const double scale = 1.0 / clip->n_channels;
+    double       loudest = 0;
+    const float *loud = clip->samples;
     for (int64_t i = 0; i < clip->n_samples; i++) {
         double sum = 0;
         for (int c = 0; c < clip->n_channels; c++)
             sum += (double)clip->samples[c * clip->n_samples + i];
         out[i] = (float)(sum * scale);
     }
+    for (int c = 0; c < clip->n_channels && clip->n_channels > 1; c++) {
+        const float *x = clip->samples + c * clip->n_samples;
+        const double here = power(x, clip->n_samples);
+        if (here > loudest) {
+            loudest = here;
+            loud = x;
+        }
+    }
+    /* A voice in one of n channels leaves 1/n^2 of its power: less than half of that is cancellation. */
+    if (power(out, clip->n_samples) < 0.5 * scale * scale * loudest)
+        memcpy(out, loud, sizeof *out * (size_t)clip->n_samples);
 }

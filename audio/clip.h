@@ -23,7 +23,8 @@ typedef struct audio_clip {
 bl_status audio_clip_new(audio_clip *clip, int n_channels, int64_t n_samples, int sample_rate, bl_error *err);
 void      audio_clip_free(audio_clip *clip);
 
-/* Mean of the channels into out [n_samples]. */
+/* Mean of the channels into out [n_samples]; where they cancel each other (a channel that is the negative of another), the
+ * loudest of them. */
 void audio_clip_mono(const audio_clip *clip, float *out);
 
 #endif

@@ -102,17 +102,18 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
                        (long long)clip->n_samples, clip->sample_rate);
     const int64_t  longest = (int64_t)(EXCERPT_S * clip->sample_rate);
     const int64_t  n = clip->n_samples < longest ? clip->n_samples : longest, first = (clip->n_samples - n) / 2;
-    audio_clip     excerpt = { 0 };
+    audio_clip     excerpt = { 0 }, all = { 0 };
     audio_f0_track f0 = { 0 };
     audio_parts    parts = { 0 };
     bl_status      status;
     double         peak = 0;
 
-    if ((status = audio_clip_new(&excerpt, 1, n, clip->sample_rate, err)) != BL_OK)
-        return status;
+    if ((status = audio_clip_new(&excerpt, 1, n, clip->sample_rate, err)) != BL_OK ||
+        (status = audio_clip_new(&all, clip->n_channels, n, clip->sample_rate, err)) != BL_OK)
+        goto done;
     for (int c = 0; c < clip->n_channels; c++)
-        for (int64_t i = 0; i < n; i++)
-            excerpt.samples[i] += clip->samples[c * clip->n_samples + first + i] / (float)clip->n_channels;
+        memcpy(all.samples + c * n, clip->samples + c * clip->n_samples + first, sizeof *all.samples * (size_t)n);
+    audio_clip_mono(&all, excerpt.samples);
     for (int64_t i = 0; i < n; i++)
         peak = fmax(peak, fabs((double)excerpt.samples[i]));
     if (!(peak > SILENCE)) {
@@ -144,6 +145,7 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
     out->kind = out->voice_score > 0 ? AUDIO_INPUT_SONG : AUDIO_INPUT_INSTRUMENTAL;
     out->confidence = 1 / (1 + expf(-fabsf(out->voice_score)));
 done:
+    audio_clip_free(&all);
     audio_clip_free(&excerpt);
     audio_f0_free(&f0);
     audio_parts_free(&parts);

@@ -25,6 +25,10 @@ static const double ONSET_IGNORED = 10;
 static const double SAME_PITCH = -16, SAME_PITCH_WITH_ONSET = -3.5;
 
 static const float FADED_DB = 20;
+static const float OFF_PITCH = 0.6f;
+/* Where a note begins, and what is a scoop into the next one: frames of 10 ms, semitones over 20 ms. */
+static const float   RISE_DB = 12, STILL = 0.25f, SCOOP_REACH = 3.5f;
+static const int64_t EARLY = 12, SCOOP = 13, STEADY = 4;
 
 typedef struct line {
     int64_t n;
@@ -66,6 +70,7 @@ int audio_sung_pitch(const audio_sung_note *note, float tuning_cents)
 void audio_notes_free(audio_sung_notes *notes)
 {
     free(notes->notes);
+    free(notes->confidence);
     memset(notes, 0, sizeof *notes);
 }
 
@@ -363,11 +368,41 @@ static int64_t cut_spans(const line *l, const unsigned short *state, int pitches
     return n;
 }
 
-/* Notes that are too short become part of the neighbour they touch, or vanish. */
+/* A note begins with its vowel, where it has nearly come to its loudness, and not with the consonant or the breath of pitch
+ * before: at the last rise through RISE_DB below the loudest of its first frames. */
+static void trim_onset(span *s, const line *l)
+{
+    const int64_t end = s->from + EARLY < s->to ? s->from + EARLY : s->to;
+    int64_t       loudest = s->from;
+    for (int64_t t = s->from; t < end; t++)
+        loudest = l->level[t] > l->level[loudest] ? t : loudest;
+    for (int64_t t = loudest; t > s->from; t--)
+        if (l->level[t - 1] < l->level[loudest] - RISE_DB) {
+            s->from = t;
+            return;
+        }
+}
+
+/* Whether a short note runs into the next one and has no place where its pitch stays: a scoop. */
+static int is_scoop(const span *s, const span *next, const line *l)
+{
+    int64_t steady = 0, longest = 0;
+    if (s->to - s->from > SCOOP || next->from - s->to > 1 || fabsf(next->pitch - s->pitch) >= SCOOP_REACH)
+        return 0;
+    for (int64_t t = s->from + 2; t < s->to; t++) {
+        const int still = l->raw[t] > 0 && l->raw[t - 2] > 0 && fabsf(l->raw[t] - l->raw[t - 2]) < STILL;
+        steady = still ? steady + 1 : 0;
+        longest = steady > longest ? steady : longest;
+    }
+    return longest < STEADY;
+}
+
+/* Notes that are too short, and scoops, become part of the neighbour they touch, or vanish. */
 static void absorb_short(span *spans, int64_t n, int64_t shortest, const line *l, float *scratch)
 {
     for (int64_t i = 0; i < n; i++) {
-        if (spans[i].to - spans[i].from >= shortest)
+        const int scoop = i + 1 < n && is_scoop(&spans[i], &spans[i + 1], l);
+        if (spans[i].to - spans[i].from >= shortest && !scoop)
             continue;
         int64_t before = i - 1, after = i + 1;
         while (before >= 0 && !spans[before].alive)
@@ -377,7 +412,7 @@ static void absorb_short(span *spans, int64_t n, int64_t shortest, const line *l
         const float to_before = touches_before ? fabsf(spans[before].pitch - spans[i].pitch) : 99;
         const float to_after = touches_after ? fabsf(spans[after].pitch - spans[i].pitch) : 99;
         spans[i].alive = 0;
-        if (to_after < 99 && to_after <= to_before) {
+        if (scoop || (to_after < 99 && to_after <= to_before)) {
             spans[after].from = spans[i].from; /* an ornament or glide up to the next note */
             spans[after].pitch = settle(l, spans[after].from, spans[after].to, scratch);
         } else if (to_before < 99) {
@@ -386,11 +421,16 @@ static void absorb_short(span *spans, int64_t n, int64_t shortest, const line *l
     }
 }
 
-static void write_notes(const span *spans, int64_t n, double hop_s, audio_sung_notes *out)
+static void write_notes(const span *spans, int64_t n, const audio_f0_track *f0, const line *l, audio_sung_notes *out)
 {
+    const double hop_s = f0->hop_s;
     for (int64_t i = 0; i < n; i++) {
         if (!spans[i].alive || spans[i].pitch <= 0)
             continue;
+        double sung = 0;
+        for (int64_t t = spans[i].from; t < spans[i].to; t++)
+            sung += l->pitch[t] > 0 && fabsf(l->pitch[t] - spans[i].pitch) < OFF_PITCH ? (double)f0->voiced[t] : 0;
+        out->confidence[out->n_notes] = (float)(sung / (double)(spans[i].to - spans[i].from));
         audio_sung_note *note = &out->notes[out->n_notes++];
         note->onset_s = (double)spans[i].from * hop_s;
         note->offset_s = (double)spans[i].to * hop_s;
@@ -430,13 +470,18 @@ bl_status audio_notes_run(const audio_f0_track *f0, const float *x, int64_t n_sa
         (status = find_states(&l, state, &search, err)) != BL_OK)
         goto done;
     const int64_t n_spans = cut_spans(&l, state, search.pitches, spans, scratch);
+    for (int64_t i = 0; i < n_spans; i++)
+        trim_onset(&spans[i], &l);
     absorb_short(spans, n_spans, llround(min_note_s / f0->hop_s), &l, scratch);
-    if (!(out->notes = malloc(sizeof *out->notes * (size_t)(n_spans + 1)))) {
+    out->notes = malloc(sizeof *out->notes * (size_t)(n_spans + 1));
+    out->confidence = malloc(sizeof *out->confidence * (size_t)(n_spans + 1));
+    if (!out->notes || !out->confidence) {
+        audio_notes_free(out);
         status = bl_fail(err, BL_ENOMEM, "notes: no memory");
         goto done;
     }
     out->tuning_cents = (float)audio_tuning_cents(f0);
-    write_notes(spans, n_spans, f0->hop_s, out);
+    write_notes(spans, n_spans, f0, &l, out);
 done:
     line_free(&l);
     audio_flux_free(&flux);

@@ -32,6 +32,8 @@ typedef struct audio_sung_notes {
     audio_sung_note *notes; /* sorted, not overlapping */
     int              n_notes;
     float            tuning_cents;
+    float           *confidence; /* [n_notes] how surely it is sung: the share of its length that is voiced and keeps to its pitch within
+                                    0.6 semitones, vibrato aside; speech has less than a half. NULL: notes from elsewhere */
 } audio_sung_notes;
 
 bl_status audio_notes_run(const audio_f0_track *f0, const float *x, int64_t n_samples, int sample_rate,

@@ -74,6 +74,41 @@ static void a_glide_into_a_note_is_not_a_note_of_its_own(void **state)
     free(x);
 }
 
+static void a_scoop_belongs_to_the_note_it_runs_into(void **state)
+{
+    const int64_t n = 2 * VOICE_RATE;
+    float        *x = calloc((size_t)n, sizeof(float));
+    double        phase = 0;
+    (void)state;
+    for (int64_t i = VOICE_RATE / 4; i < n - VOICE_RATE / 4; i++) { /* 57 at once, up to 60.5 in 110 ms, then 62 */
+        const double t = (double)i / VOICE_RATE - 0.25, midi = t < 0.11 ? 57 + 3.5 * t / 0.11 : 62;
+        phase += 2 * acos(-1.0) * voice_hz(midi) / VOICE_RATE;
+        x[i] = (float)(0.2 * sin(phase) + 0.1 * sin(2 * phase) + 0.06 * sin(3 * phase));
+    }
+    audio_sung_notes notes = transcribe(x, n);
+    assert_int_equal(notes.n_notes, 1);
+    assert_true(fabs((double)notes.notes[0].pitch - 62) < 0.15);
+    assert_true(fabs(notes.notes[0].onset_s - 0.25) < 0.03);
+    audio_notes_free(&notes);
+    free(x);
+}
+
+static void a_note_begins_after_its_soft_consonant(void **state)
+{
+    const int64_t n = 2 * VOICE_RATE;
+    float        *x = calloc((size_t)n, sizeof(float));
+    (void)state;
+    voice_note(x, n, 0.5, 0.6, 60, 0);
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= 0.06f; /* a hum at -24 dB */
+    voice_note(x, n, 0.57, 1.5, 60, 0);
+    audio_sung_notes notes = transcribe(x, n);
+    assert_int_equal(notes.n_notes, 1);
+    assert_true(fabs(notes.notes[0].onset_s - 0.57) < 0.025);
+    audio_notes_free(&notes);
+    free(x);
+}
+
 static void repeated_notes_are_parted_by_their_attacks(void **state)
 {
     const int64_t n = 4 * VOICE_RATE;
@@ -147,6 +182,8 @@ int main(void)
         cmocka_unit_test(a_scale_comes_back_note_by_note),
         cmocka_unit_test(wide_vibrato_stays_one_note),
         cmocka_unit_test(a_glide_into_a_note_is_not_a_note_of_its_own),
+        cmocka_unit_test(a_scoop_belongs_to_the_note_it_runs_into),
+        cmocka_unit_test(a_note_begins_after_its_soft_consonant),
         cmocka_unit_test(repeated_notes_are_parted_by_their_attacks),
         cmocka_unit_test(the_tuning_of_a_singer_who_is_sharp_is_found),
         cmocka_unit_test(loud_notes_get_more_velocity),

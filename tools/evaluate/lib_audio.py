@@ -32,7 +32,7 @@ class Note(c.Structure):
 
 
 class Notes(c.Structure):
-    _fields_ = [("notes", c.POINTER(Note)), ("n_notes", c.c_int), ("tuning_cents", c.c_float)]
+    _fields_ = [("notes", c.POINTER(Note)), ("n_notes", c.c_int), ("tuning_cents", c.c_float), ("confidence", FLOATS)]
 
 
 class NotesConfig(c.Structure):

@@ -7,6 +7,7 @@ envelope stays (breath, consonants). The analysis is Boersma's autocorrelation m
 with the trackers that are judged.
 """
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 
 HOP_S = 0.010

@@ -9,7 +9,7 @@ import re
 import aubio
 import mir_eval
 import numpy as np
-import scipy.sparse
+import scipy.sparse.csgraph
 import soundfile
 
 import lib_audio

@@ -4,6 +4,7 @@ Material: vocadito_1 with its hand-corrected pitch, and real singing sung again 
 and at 10 dB SNR with white, pink and band-passed (200 to 3400 Hz) noise and with instruments behind the voice. REPORTED is
 judged; the constants of audio/f0.c and the peers' voicing thresholds were chosen with TUNING in view.
 """
+import pathlib
 import subprocess
 
 import aubio
@@ -16,6 +17,7 @@ import lib_audio
 import lib_resynth
 from common import Row
 
+HERE = pathlib.Path(__file__).resolve().parent
 TUNING = ["gtsinger/ZH-Alto-1/00_Breathy", "gtsinger/ZH-Alto-1/04_Vibrato", "gtsinger/ZH-Tenor-1/06_Glissando",
           "gtsinger/ZH-Tenor-1/09_Control", "gtsinger/JA-Tenor-1/44_Control", "gtsinger/KO-Soprano-1/52_Control"]
 REPORTED = ["vocadito_1", "nit_song070_f001_004", "nit_song070_f001_007", "sms_singing-female", "gtsinger/DE-Tenor-1/17_Control",
@@ -108,10 +110,16 @@ def add(y, f0, rate, noise, rng):
 
 
 def resynthesised(ctx, names):
+    """(samples, rate, pitch every 10 ms) of each recording sung again; done once."""
     for name in names:
-        x, rate = soundfile.read(ctx.need("vocals", name + ".flac"))
-        y, f0 = lib_resynth.resynthesise(x, rate)
-        yield y, rate, f0
+        path = ctx.need("vocals", name + ".flac")
+        kept = ctx.work / ("resynthesised_" + name.replace("/", "_") + ".npz")
+        if not kept.exists() or kept.stat().st_mtime < (HERE / "lib_resynth.py").stat().st_mtime:
+            x, rate = soundfile.read(path)
+            y, f0 = lib_resynth.resynthesise(x, rate)
+            np.savez(kept, y=y.astype(np.float32), rate=rate, f0=f0)
+        with np.load(kept) as k:
+            yield k["y"], int(k["rate"]), k["f0"]
 
 
 def measure(ctx, names):
