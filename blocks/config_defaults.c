@@ -75,7 +75,8 @@ bl_config *blocks_config_filled(const bl_config *config, const char *shipped, co
 const char *const blocks_config_sections[] = {
     "synthesizer", "wavenet", "generator", "discriminator", "train", "gan", "chain", /* train_wavegan           */
     "features", "encoder", "decoder", "autoencoder",                                 /* train_autoencoder       */
-    "segmenter", "tone_detector",                                                    /* programs of these names */
+    "segmenter", "regions", "region_encoder", "region_block", "region_decoder", "segmenter_training", /* train_segmenter */
+    "tone_detector",                                                                 /* program of this name    */
     "classifier", "classifier_training",                                             /* train_classifier        */
     "chords", "chords_training",                                                     /* train_chords            */
     "bilstm", "temporal",                                                            /* train_bilstm            */

@@ -1,690 +1,581 @@
-/* Over 600 lines: learning and its baselines are measured on the same parts in one pass. */
 #include "blocks/segmenter_train.h"
 
-#include "audio/separation.h"
 #include "base/progress.h"
 #include "data/instruments.h"
-#include "nn/models/rows.h"
+#include "nn/optimizer.h"
+#include "nn/ops.h"
+#include "nn/schedule.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEMS_MAX = 12, FAMILIES = DATA_N_FAMILIES };
+enum { STEMS = BLOCKS_REGION_STEMS, LOOK_FRAMES = 384, LOOKS = 96 };
 
-bl_status blocks_segmenter_configure(blocks_segmenter_options *o, const bl_config *config, bl_error *err)
+typedef struct settings {
+    int    batch_size, stretches, n_frames, min_stems, max_stems;
+    double gain_db, affinity, reconstruction;
+    nn_optimizer_config optimizer;
+    nn_schedule schedule;
+} settings;
+
+/* Some stems of a song at some levels, which add up to a mixture. */
+typedef struct mixture {
+    const blocks_region_song *song;
+    int    n, stem[STEMS];
+    float  gain[STEMS];
+    double reference;
+} mixture;
+
+struct blocks_segmenter_trainer {
+    blocks_segmenter *s;
+    const blocks_region_songs *songs;
+    nn_tape      *tape;
+    nn_optimizer *optimizer;
+    bl_rng        rng;
+    settings      set;
+    int           n_stems;        /* rows of member: the most that a mixture has */
+    int64_t       step;
+    uint64_t      seed;
+    float        *level, *weight, *member; /* a batch: [B, n_bands, T], [B, n_bands T], [B, n_stems, n_bands T] */
+};
+
+/* ---- songs -------------------------------------------------------------------------------------- */
+
+void blocks_region_songs_free(blocks_region_songs *s)
 {
-    static const char *const methods[] = { "kmeans", "hierarchical", NULL };
-    static const char section[] = "segmenter";
+    for (int i = 0; i < s->n; i++)
+        for (int k = 0; k < s->songs[i].n_stems; k++)
+            free(s->songs[i].power[k]);
+    free(s->songs);
+    memset(s, 0, sizeof *s);
+}
+
+bl_status blocks_region_songs_add(const blocks_regions *r, blocks_region_songs *songs, const float *const *stem, const int *family,
+                                  int n_stems, int64_t n_samples, int held_out, bl_error *err)
+{
+    blocks_region_song *more = realloc(songs->songs, ((size_t)songs->n + 1) * sizeof *more);
+    bl_status status = BL_OK;
+    double loudest = 0;
+    if (!more)
+        return bl_fail(err, BL_ENOMEM, "no memory for %d songs", songs->n + 1);
+    songs->songs = more;
+    blocks_region_song *s = &more[songs->n];
+    *s = (blocks_region_song){ .held_out = held_out };
+    for (int k = 0; k < n_stems && s->n_stems < STEMS && status == BL_OK; k++) {
+        status = blocks_regions_power(r, stem[k], n_samples, &s->power[s->n_stems], &s->n_frames, err);
+        if (status != BL_OK)
+            break;
+        s->reference[s->n_stems] = blocks_regions_reference(r, s->power[s->n_stems], s->n_frames);
+        loudest = s->reference[s->n_stems] > loudest ? s->reference[s->n_stems] : loudest;
+        s->family[s->n_stems++] = family[k];
+    }
+    for (int k = s->n_stems - 1; k >= 0; k--)
+        if (s->reference[k] <= 1e-6 * loudest) { /* silent: nothing to be found */
+            free(s->power[k]);
+            s->n_stems--;
+            memmove(s->power + k, s->power + k + 1, (size_t)(s->n_stems - k) * sizeof *s->power);
+            memmove(s->reference + k, s->reference + k + 1, (size_t)(s->n_stems - k) * sizeof *s->reference);
+            memmove(s->family + k, s->family + k + 1, (size_t)(s->n_stems - k) * sizeof *s->family);
+        }
+    if (status != BL_OK || s->n_stems < 2) {
+        for (int k = 0; k < s->n_stems; k++)
+            free(s->power[k]);
+        return status;
+    }
+    songs->n++;
+    songs->n_training += !held_out;
+    return BL_OK;
+}
+
+static bl_status add_song(const blocks_regions *r, data_dataset *d, const data_song *song, double seconds, blocks_region_songs *out,
+                          bl_error *err)
+{
+    const int64_t most = (int64_t)(seconds * BLOCKS_REGIONS_RATE);
+    float *stem[STEMS] = { 0 };
+    int family[STEMS], n = 0;
+    int64_t longest = 0;
+    bl_status status = BL_OK;
+    for (int i = 0; i < song->n_stems && n < STEMS && status == BL_OK; i++) {
+        bl_error own = { 0 };
+        const audio_clip *clip = data_dataset_audio(d, song->stems[i].path, BLOCKS_REGIONS_RATE, &own);
+        if (!clip)
+            continue; /* the dataset has said why */
+        const int64_t length = clip->n_samples < most ? clip->n_samples : most;
+        const int id = song->stems[i].instrument;
+        if (!(stem[n] = calloc((size_t)most, sizeof **stem)))
+            status = bl_fail(err, BL_ENOMEM, "%s: no memory", song->name);
+        else
+            memcpy(stem[n], clip->samples, (size_t)length * sizeof **stem);
+        longest = length > longest ? length : longest;
+        family[n++] = id >= 0 ? (int)data_instrument_at(id)->family : -1;
+    }
+    if (status == BL_OK && n >= 2 && longest > BLOCKS_REGIONS_FFT)
+        status = blocks_region_songs_add(r, out, (const float *const *)stem, family, n, longest, song->split == DATA_VALIDATION, err);
+    for (int i = 0; i < n; i++)
+        free(stem[i]);
+    return status;
+}
+
+bl_status blocks_region_songs_collect(const blocks_regions *r, data_dataset *dataset, double seconds, double max_minutes, int quiet,
+                                      blocks_region_songs *out, bl_error *err)
+{
+    const double frames = max_minutes * 60 * BLOCKS_REGIONS_RATE / BLOCKS_REGIONS_HOP;
+    double kept = 0;
+    bl_status status = BL_OK;
+    bl_progress progress;
+    memset(out, 0, sizeof *out);
+    bl_progress_start(&progress, "measuring", "songs", dataset->n_songs, quiet);
+    for (int i = 0; i < dataset->n_songs && status == BL_OK && kept < frames && !bl_interrupted(); i++) {
+        const int before = out->n;
+        if (dataset->songs[i].n_stems >= 2)
+            status = add_song(r, dataset, &dataset->songs[i], seconds, out, err);
+        if (out->n > before)
+            kept += (double)out->songs[before].n_stems * (double)out->songs[before].n_frames;
+        bl_progress_step(&progress, i + 1, "");
+    }
+    bl_progress_end(&progress);
+    if (status == BL_OK && bl_interrupted())
+        status = bl_fail(err, BL_ESTOP, "interrupted while the dataset was read; nothing was written");
+    if (status == BL_OK && out->n_training < 1)
+        status = bl_fail(err, BL_EFORMAT, "%s: no song to learn from has two stems", dataset->path);
+    if (status != BL_OK)
+        blocks_region_songs_free(out);
+    return status;
+}
+
+/* ---- mixtures ----------------------------------------------------------------------------------- */
+
+static const blocks_region_song *draw_song(const blocks_segmenter_trainer *t, int held_out, bl_rng *rng)
+{
+    const int n = held_out ? t->songs->n - t->songs->n_training : t->songs->n_training;
+    int64_t left = bl_rng_below(rng, n);
+    for (int i = 0;; i++)
+        if (t->songs->songs[i].held_out == held_out && left-- == 0)
+            return &t->songs->songs[i];
+}
+
+static mixture draw_mixture(const blocks_segmenter_trainer *t, const blocks_region_song *song, bl_rng *rng)
+{
+    const int most = t->set.max_stems < song->n_stems ? t->set.max_stems : song->n_stems;
+    const int least = t->set.min_stems < most ? t->set.min_stems : most;
+    mixture m = { .song = song, .n = least + (int)bl_rng_below(rng, most - least + 1) };
+    int64_t order[STEMS];
+    for (int k = 0; k < song->n_stems; k++)
+        order[k] = k;
+    bl_rng_shuffle(rng, order, song->n_stems);
+    for (int k = 0; k < m.n; k++) {
+        m.stem[k] = (int)order[k];
+        m.gain[k] = (float)pow(10, t->set.gain_db * bl_rng_normal(rng) / 10);
+        m.reference += (double)m.gain[k] * song->reference[m.stem[k]];
+    }
+    return m;
+}
+
+static mixture whole_song(const blocks_region_song *song)
+{
+    mixture m = { .song = song, .n = song->n_stems };
+    for (int k = 0; k < m.n; k++) {
+        m.stem[k] = k;
+        m.gain[k] = 1;
+        m.reference += song->reference[k];
+    }
+    return m;
+}
+
+/* Powers, weights and members of frames first .. first + n of a mixture; behind its end it is silent.
+ * power, weight [n_bands, n], member [rows, n_bands, n] (0 or the weight), owner [n_bands, n]; all but power may be NULL. */
+static void mix_stretch(const blocks_regions *r, const mixture *m, int64_t first, int64_t n, int rows, float *power, float *weight,
+                        float *member, int *owner)
+{
+    const int64_t T = m->song->n_frames, FN = r->n_bands * n;
+    if (member)
+        memset(member, 0, (size_t)rows * (size_t)FN * sizeof *member);
+    for (int b = 0; b < r->n_bands; b++)
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t at = b * n + i;
+            float sum = 0, most = -1;
+            int best = 0;
+            for (int k = 0; k < m->n && first + i < T; k++) {
+                const float p = m->gain[k] * m->song->power[m->stem[k]][b * T + first + i];
+                sum += p;
+                best = p > most ? k : best;
+                most = p > most ? p : most;
+            }
+            power[at] = sum;
+            if (weight)
+                weight[at] = blocks_regions_weight(sum, m->reference);
+            if (member)
+                member[best * FN + at] = weight[at];
+            if (owner)
+                owner[at] = best;
+        }
+}
+
+/* The weights of one mixture (its stretches) sum to 1 and go into each pair of regions as their product. */
+static void share_weights(float *weight, float *member, int64_t n, int rows, int64_t FN)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)weight[i];
+    const float scale = sum > 0 ? (float)(1 / sum) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        weight[i] = sqrtf(weight[i] * scale);
+        for (int k = 0; k < rows; k++) {
+            float *y = &member[(i / FN * rows + k) * FN + i % FN];
+            *y = *y > 0 ? weight[i] : 0;
+        }
+    }
+}
+
+static void draw_batch(blocks_segmenter_trainer *t)
+{
+    const blocks_regions *r = t->s->regions;
+    const int64_t n = t->set.n_frames, FN = r->n_bands * n, group = t->set.stretches;
+    for (int b = 0; b < t->set.batch_size; b++) {
+        const mixture m = draw_mixture(t, draw_song(t, 0, &t->rng), &t->rng);
+        const int64_t room = m.song->n_frames - n;
+        for (int64_t k = b * group; k < (b + 1) * group; k++) {
+            const int64_t first = room > 0 ? bl_rng_below(&t->rng, room + 1) : 0;
+            mix_stretch(r, &m, first, n, t->n_stems, t->level + k * FN, t->weight + k * FN, t->member + k * t->n_stems * FN, NULL);
+            blocks_regions_levels(t->level + k * FN, FN, m.reference, t->level + k * FN);
+        }
+        share_weights(t->weight + b * group * FN, t->member + b * group * t->n_stems * FN, group * FN, t->n_stems, FN);
+    }
+}
+
+/* ---- the trainer -------------------------------------------------------------------------------- */
+
+static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
+{
+    static const char section[] = "segmenter_training";
     bl_error own = { 0 };
-    memset(o, 0, sizeof *o);
-    o->method = (blocks_segmenter_method)bl_config_choice(config, section, "method", methods, 0, &own);
-    o->linkage = (nn_linkage)bl_config_choice(config, section, "linkage", nn_linkage_names, NN_LINKAGE_WARD, &own);
-    o->k = (int)bl_config_int(config, section, "clusters", 0, 0, BLOCKS_SEGMENTER_MAX_TRACKS, &own);
-    o->k_min = (int)bl_config_int(config, section, "min_clusters", 3, 2, BLOCKS_SEGMENTER_MAX_TRACKS, &own);
-    o->k_max = (int)bl_config_int(config, section, "max_clusters", 10, 2, BLOCKS_SEGMENTER_MAX_TRACKS, &own);
-    o->use_stems = bl_config_bool(config, section, "use_stems", 1, &own);
-    o->refine = (int)bl_config_int(config, section, "refine", 3, 0, 1000, &own);
-    o->min_share = bl_config_real(config, section, "min_share", 0.01, 0, 0.5, &own);
-    o->seconds = bl_config_real(config, section, "seconds", 30, 2, 600, &own);
-    o->shrink = bl_config_real(config, section, "shrink", 0.1, 0, 1, &own);
-    o->n_harmonic = (int)bl_config_int(config, section, "harmonic_parts", 32, 1, 256, &own);
-    o->n_percussive = (int)bl_config_int(config, section, "percussive_parts", 8, 1, 256, &own);
-    o->iterations = (int)bl_config_int(config, section, "iterations", 60, 1, 10000, &own);
-    o->max_songs = -1;
-    if (own.code == BL_OK && o->k_max < o->k_min)
-        bl_fail(&own, BL_EARG, "%s: [segmenter] max_clusters %d is below min_clusters %d", bl_config_name(config), o->k_max, o->k_min);
+    s->batch_size = (int)bl_config_int(c, section, "batch_size", 6, 1, 4096, &own);
+    s->stretches = (int)bl_config_int(c, section, "stretches", 2, 1, 64, &own);
+    s->n_frames = (int)bl_config_int(c, section, "segment_frames", 128, 8, 16384, &own);
+    s->min_stems = (int)bl_config_int(c, section, "min_stems", 2, 2, STEMS, &own);
+    s->max_stems = (int)bl_config_int(c, section, "max_stems", 6, 2, STEMS, &own);
+    s->gain_db = bl_config_real(c, section, "gain_db", 4, 0, 40, &own);
+    s->affinity = bl_config_real(c, section, "affinity", 1, 0, 1e6, &own);
+    s->reconstruction = bl_config_real(c, section, "reconstruction", 0.05, 0, 1e6, &own);
+    const int64_t n_steps = bl_config_int(c, section, "steps", 8000, 1, 1000000000, &own);
+    nn_optimizer_read(c, section, &s->optimizer, &own);
+    nn_schedule_read(c, section, n_steps, 0, &s->schedule, &own);
+    if (own.code == BL_OK && s->max_stems < s->min_stems)
+        bl_fail(&own, BL_EARG, "%s: [%s] max_stems %d is below min_stems %d", bl_config_name(c), section, s->max_stems, s->min_stems);
     return own.code == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
 }
 
-void blocks_segmenter_table_free(blocks_segmenter_table *t)
+bl_status blocks_segmenter_settings_read(const bl_config *config, bl_error *err)
 {
-    free(t->rows);
-    free(t->family);
-    free(t->song);
-    memset(t, 0, sizeof *t);
+    settings s;
+    return read_settings(config, &s, err);
 }
 
-static int table_reserve(blocks_segmenter_table *t, int64_t more)
+blocks_segmenter_trainer *blocks_segmenter_trainer_new(blocks_segmenter *s, const blocks_region_songs *songs, uint64_t seed,
+                                                       bl_error *err)
 {
-    if (t->n + more <= t->capacity)
-        return 1;
-    const int64_t capacity = 2 * t->capacity + more;
-    float *rows = realloc(t->rows, (size_t)capacity * (size_t)t->dim_in * sizeof *rows);
-    if (rows)
-        t->rows = rows;
-    int *family = realloc(t->family, (size_t)capacity * sizeof *family);
-    if (family)
-        t->family = family;
-    int *song = realloc(t->song, (size_t)capacity * sizeof *song);
-    if (song)
-        t->song = song;
-    if (!rows || !family || !song)
-        return 0;
-    t->capacity = capacity;
-    return 1;
-}
-
-/* ---- a song and its stems ----------------------------------------------------------------------- */
-
-typedef struct material {
-    int64_t n;             /* samples */
-    float  *mix;           /* [n] */
-    int     n_stems, family[STEMS_MAX];
-    float  *stem[STEMS_MAX]; /* [n] */
-} material;
-
-static void material_free(material *m)
-{
-    free(m->mix);
-    for (int i = 0; i < m->n_stems; i++)
-        free(m->stem[i]);
-    memset(m, 0, sizeof *m);
-}
-
-/* Mixture and audible stems at BLOCKS_SEGMENTER_RATE. The mixture of a song with stems is their sum, so that what is
- * compared belongs together. */
-static bl_status load_song(material *m, data_dataset *d, const data_song *song, double seconds, bl_error *err)
-{
-    const int64_t most = (int64_t)(seconds * BLOCKS_SEGMENTER_RATE);
-    bl_status status = BL_OK;
-    memset(m, 0, sizeof *m);
-    if (song->n_stems < 2) {
-        audio_clip clip = { 0 };
-        if ((status = data_song_audio(d, song, BLOCKS_SEGMENTER_RATE, &clip, err)) != BL_OK)
-            return status;
-        m->n = clip.n_samples < most ? clip.n_samples : most;
-        m->mix = malloc((size_t)m->n * sizeof *m->mix);
-        if (m->mix)
-            memcpy(m->mix, clip.samples, (size_t)m->n * sizeof *m->mix);
-        else
-            status = bl_fail(err, BL_ENOMEM, "%s: no memory", song->name);
-        audio_clip_free(&clip);
-        return status;
+    blocks_segmenter_trainer *t = calloc(1, sizeof *t);
+    bl_error own = { 0 };
+    if (!t) {
+        bl_fail(err, BL_ENOMEM, "no memory for training");
+        return NULL;
     }
-    m->mix = calloc((size_t)most, sizeof *m->mix);
-    if (!m->mix)
-        return bl_fail(err, BL_ENOMEM, "%s: no memory", song->name);
-    for (int i = 0; i < song->n_stems && m->n_stems < STEMS_MAX; i++) {
-        bl_error own = { 0 };
-        double power = 0;
-        const audio_clip *clip = data_dataset_audio(d, song->stems[i].path, BLOCKS_SEGMENTER_RATE, &own);
-        if (!clip)
-            continue; /* reported by the dataset */
-        const int64_t n = clip->n_samples < most ? clip->n_samples : most;
-        float *stem = calloc((size_t)most, sizeof *stem);
-        if (!stem) {
-            material_free(m);
-            return bl_fail(err, BL_ENOMEM, "%s: no memory", song->name);
-        }
-        for (int64_t k = 0; k < n; k++) {
-            stem[k] = clip->samples[k];
-            m->mix[k] += stem[k];
-            power += (double)stem[k] * (double)stem[k];
-        }
-        m->n = n > m->n ? n : m->n;
-        if (power < 1e-6 * (double)n) {
-            free(stem);
-            continue;
-        }
-        const int id = song->stems[i].instrument;
-        m->family[m->n_stems] = id >= 0 ? (int)data_instrument_at(id)->family : -1;
-        m->stem[m->n_stems++] = stem;
+    t->s = s;
+    t->songs = songs;
+    t->seed = seed;
+    if (read_settings(s->regions->config, &t->set, &own) != BL_OK)
+        goto fail;
+    for (int i = 0; i < songs->n; i++)
+        t->n_stems = songs->songs[i].n_stems > t->n_stems ? songs->songs[i].n_stems : t->n_stems;
+    t->n_stems = t->n_stems < t->set.max_stems ? t->n_stems : t->set.max_stems;
+    const size_t B = (size_t)t->set.batch_size * (size_t)t->set.stretches, FN = (size_t)s->regions->n_bands * (size_t)t->set.n_frames;
+    t->level = malloc(B * FN * sizeof *t->level);
+    t->weight = malloc(B * FN * sizeof *t->weight);
+    t->member = malloc(B * FN * (size_t)t->n_stems * sizeof *t->member);
+    if (!t->level || !t->weight || !t->member) {
+        bl_fail(&own, BL_ENOMEM, "no memory for training");
+        goto fail;
     }
-    return m->n > 0 ? BL_OK : bl_fail(err, BL_EFORMAT, "%s: no stem could be read", song->name);
+    bl_rng_seed(&t->rng, seed ^ 0x7265676eu);
+    if (!(t->tape = nn_tape_new(&own)) || !(t->optimizer = nn_optimizer_new(s->regions->params, "", &t->set.optimizer, &own)))
+        goto fail;
+    t->tape->training = 1;
+    bl_rng_seed(&t->tape->rng, seed ^ 0x656e63u);
+    return t;
+fail:
+    bl_fail(err, own.code, "%s", own.msg);
+    blocks_segmenter_trainer_free(t);
+    return NULL;
 }
 
-static bl_status magnitudes(const float *x, int64_t n, int n_fft, float *out, int64_t FT, bl_error *err)
+void blocks_segmenter_trainer_free(blocks_segmenter_trainer *t)
 {
-    audio_stft *stft = audio_stft_new(&(audio_stft_config){ .n_fft = n_fft, .pad = AUDIO_PAD_ZERO }, err);
-    float *spectrum = malloc(2 * (size_t)FT * sizeof *spectrum);
-    bl_status status = stft && spectrum ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for a spectrogram");
-    if (status == BL_OK)
-        status = audio_stft_run(stft, x, n, spectrum, err);
-    for (int64_t i = 0; status == BL_OK && i < FT; i++)
-        out[i] = sqrtf(spectrum[2 * i] * spectrum[2 * i] + spectrum[2 * i + 1] * spectrum[2 * i + 1]);
-    free(spectrum);
-    audio_stft_free(stft);
-    return status;
+    if (!t)
+        return;
+    nn_tape_free(t->tape);
+    nn_optimizer_free(t->optimizer);
+    free(t->level);
+    free(t->weight);
+    free(t->member);
+    free(t);
 }
 
-/* Shares of the stems in the power of every bin: masks [n_stems, F, T]. */
-static bl_status ideal_masks(const material *m, int n_fft, int64_t FT, float *masks, bl_error *err)
+int64_t blocks_segmenter_trainer_steps(const blocks_segmenter_trainer *t)
 {
-    bl_status status = BL_OK;
-    for (int s = 0; s < m->n_stems && status == BL_OK; s++)
-        status = magnitudes(m->stem[s], m->n, n_fft, masks + s * FT, FT, err);
-    #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < FT; i++) {
-        float sum = 1e-12f;
-        for (int s = 0; s < m->n_stems; s++) {
-            masks[s * FT + i] *= masks[s * FT + i];
-            sum += masks[s * FT + i];
-        }
-        for (int s = 0; s < m->n_stems; s++)
-            masks[s * FT + i] /= sum;
-    }
-    return status;
+    return t->step;
 }
 
-/* The stem that has most of each part; stem [n_parts]. */
-static void stems_of_parts(const blocks_parts *p, const material *m, const float *masks, int *stem)
+/* Forward and backward on the batch in t. */
+static bl_status learn_batch(blocks_segmenter_trainer *t, double metrics[3], bl_error *err)
 {
-    const int64_t T = p->n_frames, FT = p->n_bins * T;
-    #pragma omp parallel for schedule(dynamic)
-    for (int r = 0; r < p->n_parts; r++) {
-        double best = -1;
-        for (int s = 0; s < m->n_stems; s++) {
-            double sum = 0;
-            for (int f = 0; f < p->n_bins; f++) {
-                const double w = (double)p->W[(int64_t)f * p->n_parts + r];
-                double row = 0;
-                if (w <= 1e-7)
-                    continue;
-                for (int64_t t = 0; t < T; t++) {
-                    const double h = (double)p->H[r * T + t];
-                    row += h * h * (double)masks[s * FT + f * T + t];
-                }
-                sum += w * w * row;
-            }
-            if (sum > best) {
-                best = sum;
-                stem[r] = s;
-            }
-        }
-    }
+    blocks_regions *r = t->s->regions;
+    nn_tape *tape = t->tape;
+    const int64_t B = (int64_t)t->set.batch_size * t->set.stretches, n = t->set.n_frames, FN = r->n_bands * n;
+    nn_node *again = NULL;
+    nn_tape_reset(tape);
+    nn_node *level = nn_input(tape, nn_shape_of(3, B, r->n_bands, n), t->level);
+    nn_node *weight = nn_input(tape, nn_shape_of(3, B, (int64_t)1, FN), t->weight);
+    nn_node *member = nn_input(tape, nn_shape_of(3, B, (int64_t)t->n_stems, FN), t->member);
+    nn_node *v = blocks_regions_forward(r, tape, level, &again);
+    nn_node *affinity = nn_affinity_loss(tape, nn_mul(tape, v, weight), member, t->set.stretches);
+    nn_node *distance = nn_mse_loss(tape, again, level);
+    nn_keep(affinity);
+    nn_keep(distance);
+    nn_node *loss = nn_add(tape, nn_affine(tape, affinity, t->set.affinity, 0), nn_affine(tape, distance, t->set.reconstruction, 0));
+    nn_keep(loss);
+    nn_backward(tape, loss);
+    if (tape->err.code)
+        return bl_fail(err, tape->err.code, "%s", tape->err.msg);
+    metrics[0] = nn_scalar(loss);
+    metrics[1] = nn_scalar(affinity);
+    metrics[2] = nn_scalar(distance);
+    return BL_OK;
 }
 
-static blocks_parts_options parts_of(const blocks_segmenter_options *o)
+void blocks_segmenter_trainer_plan(blocks_segmenter_trainer *t, nn_plan *plan)
 {
-    return (blocks_parts_options){ .n_harmonic = o->n_harmonic, .n_percussive = o->n_percussive, .iterations = o->iterations,
-                                   .seed = o->seed };
+    double metrics[3];
+    bl_error err = { 0 };
+    nn_tape_dry(t->tape, 1);
+    learn_batch(t, metrics, &err);
+    plan->weights = nn_params_bytes(t->s->regions->params);
+    plan->moments = nn_optimizer_bytes(t->optimizer);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
 }
 
-bl_status blocks_segmenter_table_add(blocks_segmenter_table *t, data_dataset *dataset, int song,
-                                     const blocks_segmenter_options *o, const blocks_latent_encoder *encoder, bl_error *err)
+bl_status blocks_segmenter_trainer_step(blocks_segmenter_trainer *t, double metrics[3], bl_error *err)
 {
-    const blocks_parts_options parts_options = parts_of(o);
-    blocks_parts p = { 0 };
-    material m = { 0 };
-    double *energy = NULL, top = 0;
-    float *masks = NULL;
-    int *stem = NULL;
-    bl_status status = load_song(&m, dataset, &dataset->songs[song], o->seconds, err);
-
-    t->dim_in = BLOCKS_PART_FEATURES + (encoder ? encoder->dim : 0);
-    if (status == BL_OK)
-        status = blocks_parts_new(&p, m.mix, m.n, BLOCKS_SEGMENTER_RATE, &parts_options, err);
-    if (status != BL_OK)
-        goto done;
-    const int64_t FT = p.n_bins * p.n_frames;
-    energy = malloc((size_t)p.n_parts * sizeof *energy);
-    stem = malloc((size_t)p.n_parts * sizeof *stem);
-    masks = malloc((size_t)(m.n_stems ? m.n_stems : 1) * (size_t)FT * sizeof *masks);
-    if (!energy || !stem || !masks || !table_reserve(t, p.n_parts)) {
-        status = bl_fail(err, BL_ENOMEM, "no memory for the parts of %s", dataset->songs[song].name);
-        goto done;
-    }
-    status = blocks_segmenter_rows(&p, m.mix, m.n, encoder, t->rows + t->n * t->dim_in, energy, err);
-    if (status == BL_OK && m.n_stems >= 2)
-        status = ideal_masks(&m, p.n_fft, FT, masks, err);
-    if (status != BL_OK)
-        goto done;
-    if (m.n_stems >= 2)
-        stems_of_parts(&p, &m, masks, stem);
-    for (int r = 0; r < p.n_parts; r++)
-        top = energy[r] > top ? energy[r] : top;
-    float *row = t->rows + t->n * t->dim_in;
-    for (int r = 0; r < p.n_parts; r++) {
-        /* Parts 50 dB below the strongest are leftovers of nothing in particular. */
-        if (energy[r] < 1e-5 * top)
-            continue;
-        memmove(t->rows + t->n * t->dim_in, row + (int64_t)r * t->dim_in, (size_t)t->dim_in * sizeof *row);
-        t->family[t->n] = m.n_stems >= 2 ? m.family[stem[r]] : -1;
-        t->song[t->n++] = song;
-    }
-    t->n_songs++;
-done:
-    blocks_parts_free(&p);
-    material_free(&m);
-    free(energy);
-    free(stem);
-    free(masks);
-    return status;
+    draw_batch(t);
+    if (learn_batch(t, metrics, err) != BL_OK)
+        return err->code;
+    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->step));
+    if (!isfinite(nn_optimizer_step(t->optimizer)))
+        return bl_fail(err, BL_ENAN, "the gradient is not finite");
+    t->step++;
+    return BL_OK;
 }
 
-/* ---- scaling ------------------------------------------------------------------------------------ */
+/* ---- what is learned from the latents ----------------------------------------------------------- */
 
-/* Eigenvalues and vectors (columns of v) of a symmetric matrix a [n, n] by Jacobi's rotations; a is destroyed. */
-static void eigen(double *a, int n, double *v)
+/* A mixture as the segmenter will see it: latents [n_bands n, D], weight and owner [n_bands n]. */
+typedef struct look {
+    float  *power, *weight, *latents;
+    int    *owner;
+    int64_t n;  /* regions */
+} look;
+
+static void look_free(look *l)
 {
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
-            v[i * n + j] = i == j;
-    for (int sweep = 0; sweep < 60; sweep++) {
-        double off = 0, diagonal = 0;
-        for (int i = 0; i < n; i++) {
-            diagonal += a[i * n + i] * a[i * n + i];
-            for (int j = i + 1; j < n; j++)
-                off += a[i * n + j] * a[i * n + j];
-        }
-        if (off <= 1e-22 * diagonal)
-            return;
-        for (int p = 0; p < n; p++)
-            for (int q = p + 1; q < n; q++) {
-                if (fabs(a[p * n + q]) < 1e-300)
-                    continue;
-                const double theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
-                const double t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1));
-                const double c = 1 / sqrt(t * t + 1), s = t * c;
-                for (int k = 0; k < n; k++) {
-                    const double x = a[k * n + p], y = a[k * n + q];
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
-                }
-                for (int k = 0; k < n; k++) {
-                    const double x = a[p * n + k], y = a[q * n + k];
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                }
-                for (int k = 0; k < n; k++) {
-                    const double x = v[k * n + p], y = v[k * n + q];
-                    v[k * n + p] = c * x - s * y;
-                    v[k * n + q] = s * x + c * y;
-                }
-            }
-    }
+    free(l->power);
+    free(l->weight);
+    free(l->latents);
+    free(l->owner);
 }
 
-/* Families with parts enough to be learned; returns how many, number [FAMILIES] -1 or 0 .. */
-static int number_families(const blocks_segmenter_table *t, int *number)
+static bl_status look_at(blocks_segmenter_trainer *t, const mixture *m, look *l, bl_error *err)
 {
-    int64_t count[FAMILIES] = { 0 };
+    blocks_regions *r = t->s->regions;
+    const int64_t T = m->song->n_frames < LOOK_FRAMES ? m->song->n_frames : LOOK_FRAMES, n = r->n_bands * T;
+    *l = (look){ malloc((size_t)n * sizeof(float)), malloc((size_t)n * sizeof(float)), NULL, malloc((size_t)n * sizeof(int)), n };
+    if (!l->power || !l->weight || !l->owner)
+        return bl_fail(err, BL_ENOMEM, "no memory for %lld frames", (long long)T);
+    mix_stretch(r, m, 0, T, 0, l->power, l->weight, NULL, l->owner);
+    return blocks_regions_latents(r, l->power, T, m->reference, &l->latents, err);
+}
+
+bl_status blocks_segmenter_trainer_validate(blocks_segmenter_trainer *t, double *affinity, bl_error *err)
+{
+    const int held_out = t->songs->n > t->songs->n_training, D = t->s->regions->dim;
+    double sum = 0;
     int n = 0;
-    for (int64_t i = 0; i < t->n; i++)
-        if (t->family[i] >= 0)
-            count[t->family[i]]++;
-    for (int f = 0; f < FAMILIES; f++)
-        number[f] = count[f] >= 5 && n < BLOCKS_SEGMENTER_MAX_TRACKS ? n++ : -1;
+    for (int i = 0; i < t->songs->n; i++) {
+        const mixture m = whole_song(&t->songs->songs[i]);
+        double total = 0, vv[64 * 64] = { 0 }, vy[64 * STEMS] = { 0 }, yy[STEMS] = { 0 }, loss = 0;
+        look l;
+        if (m.song->held_out != held_out || n >= LOOKS)
+            continue;
+        bl_status status = look_at(t, &m, &l, err);
+        for (int64_t k = 0; status == BL_OK && k < l.n; k++)
+            total += (double)l.weight[k];
+        for (int64_t k = 0; status == BL_OK && k < l.n; k++) {
+            const double w = total > 0 ? (double)l.weight[k] / total : 0;
+            const float *v = l.latents + k * D;
+            yy[l.owner[k]] += w;
+            for (int a = 0; a < D && w > 0; a++) {
+                vy[a * STEMS + l.owner[k]] += w * (double)v[a];
+                for (int b = 0; b < D; b++)
+                    vv[a * D + b] += w * (double)v[a] * (double)v[b];
+            }
+        }
+        look_free(&l);
+        if (status != BL_OK)
+            return status;
+        for (int a = 0; a < D * D; a++)
+            loss += vv[a] * vv[a];
+        for (int a = 0; a < STEMS; a++)
+            loss += yy[a] * yy[a];
+        for (int a = 0; a < D * STEMS; a++)
+            loss -= 2 * vy[a] * vy[a];
+        sum += loss;
+        n++;
+    }
+    *affinity = n ? sum / n : 0;
+    nn_schedule_watch(&t->set.schedule, *affinity);
+    return BL_OK;
+}
+
+/* Stems that are heard: with half a percent of the weight. */
+static int count_sources(const look *l)
+{
+    double share[STEMS] = { 0 }, total = 0;
+    int n = 0;
+    for (int64_t k = 0; k < l->n; k++) {
+        share[l->owner[k]] += (double)l->weight[k];
+        total += (double)l->weight[k];
+    }
+    for (int k = 0; k < STEMS; k++)
+        n += share[k] > 0.005 * total;
     return n;
 }
 
-static void standard_scaling(blocks_segmenter *s, const double *mean, const double *variance)
+/* The threshold by which most counts are within one of the truth; among equals, the one with most counts right. */
+static double best_threshold(const double *directions, const int *truth, int n, int D)
 {
-    for (int j = 0; j < s->dim_in; j++) {
-        s->mean[j] = (float)mean[j];
-        for (int d = 0; d < s->dim; d++)
-            s->projection[d * s->dim_in + j] = d == j && variance[j] > 1e-12 ? (float)(1 / sqrt(variance[j])) : 0;
+    double best = 0, best_score = -1;
+    for (double least = 0.005; least < 0.4; least *= 1.03) {
+        double score = 0;
+        for (int i = 0; i < n; i++) {
+            const int off = abs(blocks_segmenter_count(directions + i * D, D, least) - truth[i]);
+            score += off == 0 ? 1.5 : off == 1 ? 1 : 0;
+        }
+        if (score > best_score) {
+            best_score = score;
+            best = least;
+        }
     }
+    return best;
 }
 
-/* Fisher's discriminant on columns already scaled by 1/deviation; fills projection [dim, dim_in]. */
-static bl_status discriminant(blocks_segmenter *s, const blocks_segmenter_table *t, const int *number, int n_classes,
-                              const double *mean, const double *variance, double shrink, bl_error *err)
+static bl_status learn_count(blocks_segmenter_trainer *t, bl_error *err)
 {
-    const int D = s->dim_in;
-    const size_t DD = (size_t)D * (size_t)D;
-    double *within = calloc(DD, sizeof *within), *between = calloc(DD, sizeof *between), *v = malloc(DD * sizeof *v);
-    double *white = calloc(DD, sizeof *white), *middle = calloc(DD, sizeof *middle), *value = malloc((size_t)D * sizeof *value);
-    double *centre = calloc((size_t)n_classes * (size_t)D, sizeof *centre), *x = malloc((size_t)D * sizeof *x);
-    double count[FAMILIES] = { 0 }, trace = 0, total = 0;
-    bl_status status = BL_OK;
-
-    if (!within || !between || !v || !white || !middle || !value || !centre || !x) {
-        status = bl_fail(err, BL_ENOMEM, "no memory to learn the scaling");
-        goto done;
+    const int held_out = t->songs->n - t->songs->n_training >= 4, D = t->s->regions->dim;
+    double *directions = malloc(LOOKS * (size_t)D * sizeof *directions);
+    int truth[LOOKS];
+    bl_status status = directions ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the figures");
+    bl_rng rng;
+    bl_rng_seed(&rng, t->seed ^ 0x636f756eu);
+    for (int i = 0; i < LOOKS && status == BL_OK; i++) {
+        look l;
+        const mixture m = draw_mixture(t, draw_song(t, held_out, &rng), &rng);
+        status = look_at(t, &m, &l, err);
+        if (status == BL_OK) {
+            blocks_segmenter_directions(l.latents, l.weight, l.n, D, directions + i * D);
+            truth[i] = count_sources(&l);
+        }
+        look_free(&l);
     }
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t i = 0; i < t->n; i++) {
-            const int c = t->family[i] >= 0 ? number[t->family[i]] : -1;
-            if (c < 0)
-                continue;
-            for (int j = 0; j < D; j++)
-                x[j] = variance[j] > 1e-12 ? ((double)t->rows[i * D + j] - mean[j]) / sqrt(variance[j]) : 0;
-            if (pass == 0) {
-                count[c]++;
-                total++;
-                for (int j = 0; j < D; j++)
-                    centre[c * D + j] += x[j];
-                continue;
-            }
-            for (int j = 0; j < D; j++)
-                for (int k = 0; k < D; k++)
-                    within[j * D + k] += (x[j] - centre[c * D + j] / count[c]) * (x[k] - centre[c * D + k] / count[c]);
-        }
-    for (int j = 0; j < D; j++)
-        trace += within[j * D + j] / total / D;
-    for (int j = 0; j < D; j++)
-        for (int k = 0; k < D; k++) {
-            within[j * D + k] = (1 - shrink) * within[j * D + k] / total + (j == k ? shrink * trace + 1e-6 : 0);
-            /* Families weigh the same, however many parts they have. */
-            for (int c = 0; c < n_classes; c++)
-                between[j * D + k] += centre[c * D + j] / count[c] * centre[c * D + k] / count[c] / n_classes;
-        }
-    for (int j = 0; j < D; j++)
-        x[j] = 0;
-    for (int c = 0; c < n_classes; c++)
-        for (int j = 0; j < D; j++)
-            x[j] += centre[c * D + j] / count[c] / n_classes;
-    for (int j = 0; j < D; j++)
-        for (int k = 0; k < D; k++)
-            between[j * D + k] -= x[j] * x[k];
-    /* white = within^(-1/2); then the eigenvectors of white between white. */
-    eigen(within, D, v);
-    for (int j = 0; j < D; j++)
-        for (int k = 0; k < D; k++)
-            for (int e = 0; e < D; e++)
-                white[j * D + k] += v[j * D + e] * v[k * D + e] / sqrt(within[e * D + e] > 1e-12 ? within[e * D + e] : 1e-12);
-    for (int j = 0; j < D; j++)
-        for (int k = 0; k < D; k++)
-            for (int e = 0; e < D; e++)
-                middle[j * D + k] += between[j * D + e] * white[e * D + k];
-    memset(between, 0, DD * sizeof *between);
-    for (int j = 0; j < D; j++)
-        for (int k = 0; k < D; k++)
-            for (int e = 0; e < D; e++)
-                between[j * D + k] += white[j * D + e] * middle[e * D + k];
-    eigen(between, D, v);
-    for (int e = 0; e < D; e++)
-        value[e] = between[e * D + e];
-    for (int d = 0; d < s->dim; d++) {
-        int best = 0;
-        for (int e = 1; e < D; e++)
-            best = value[e] > value[best] ? e : best;
-        value[best] = -INFINITY;
-        for (int j = 0; j < D; j++) {
-            double sum = 0;
-            for (int e = 0; e < D; e++)
-                sum += v[e * D + best] * white[e * D + j];
-            s->projection[d * D + j] = variance[j] > 1e-12 ? (float)(sum / sqrt(variance[j])) : 0;
-        }
-    }
-    for (int j = 0; j < D; j++)
-        s->mean[j] = (float)mean[j];
-done:
-    free(within);
-    free(between);
-    free(v);
-    free(white);
-    free(middle);
-    free(value);
-    free(centre);
-    free(x);
+    if (status == BL_OK)
+        t->s->least_direction = best_threshold(directions, truth, LOOKS, D);
+    free(directions);
     return status;
 }
 
-/* ---- learning ----------------------------------------------------------------------------------- */
-
-/* z [n, dim] of all rows. */
-static void project_rows(const blocks_segmenter *s, const blocks_segmenter_table *t, float *z)
+/* Mean latents, by weight, of the families that training songs have. */
+static bl_status learn_families(blocks_segmenter_trainer *t, bl_error *err)
 {
-    #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < t->n; i++)
-        for (int d = 0; d < s->dim; d++) {
-            double sum = 0;
-            for (int j = 0; j < s->dim_in; j++)
-                sum += (double)s->projection[d * s->dim_in + j] * ((double)t->rows[i * s->dim_in + j] - (double)s->mean[j]);
-            z[i * s->dim + d] = (float)sum;
-        }
-}
-
-static bl_status seeded_clusters(blocks_segmenter *s, const blocks_segmenter_table *t, const int *number, int k, const float *z,
-                                 int *label, bl_error *err)
-{
-    float *start = calloc((size_t)k * (size_t)s->dim, sizeof *start);
-    double count[FAMILIES] = { 0 };
-    if (!start)
-        return bl_fail(err, BL_ENOMEM, "no memory for %d clusters", k);
-    for (int64_t i = 0; i < t->n; i++) {
-        const int c = t->family[i] >= 0 ? number[t->family[i]] : -1;
-        if (c < 0)
+    enum { FAMILIES = DATA_N_FAMILIES, SONGS = 48 };
+    const int D = t->s->regions->dim;
+    double *sum = calloc(FAMILIES * (size_t)D, sizeof *sum), weight[FAMILIES] = { 0 };
+    bl_status status = sum ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the families");
+    for (int i = 0, n = 0; i < t->songs->n && n < SONGS && status == BL_OK; i++) {
+        const mixture m = whole_song(&t->songs->songs[i]);
+        look l;
+        if (m.song->held_out)
             continue;
-        count[c]++;
-        for (int d = 0; d < s->dim; d++)
-            start[c * s->dim + d] += z[i * s->dim + d];
-    }
-    for (int c = 0; c < k; c++)
-        for (int d = 0; d < s->dim; d++)
-            start[c * s->dim + d] /= (float)count[c];
-    const bl_status status = nn_kmeans_fit(&s->clusters, z, t->n, s->dim, &(nn_kmeans_opt){ .k = k }, start, label, err);
-    free(start);
-    return status;
-}
-
-/* The family most frequent in each cluster; "track N" where nothing is known. */
-static void name_clusters(blocks_segmenter *s, const blocks_segmenter_table *t, const int *label)
-{
-    for (int c = 0; c < s->clusters.k; c++) {
-        int64_t count[FAMILIES] = { 0 };
-        int best = 0;
-        for (int64_t i = 0; i < t->n; i++)
-            if (label[i] == c && t->family[i] >= 0)
-                count[t->family[i]]++;
-        for (int f = 1; f < FAMILIES; f++)
-            best = count[f] > count[best] ? f : best;
-        if (count[best])
-            snprintf(s->name[c], sizeof s->name[c], "%s", data_family_name((data_family)best));
-        else
-            snprintf(s->name[c], sizeof s->name[c], "track %d", c + 1);
-    }
-}
-
-blocks_segmenter *blocks_segmenter_learn(const blocks_segmenter_table *t, const blocks_segmenter_options *o,
-                                         double *silhouettes, bl_error *err)
-{
-    int number[FAMILIES], *label = NULL;
-    const int n_families = o->use_stems ? number_families(t, number) : 0;
-    double *mean = NULL, *variance = NULL;
-    float *z = NULL;
-    bl_status status = BL_OK;
-    blocks_segmenter *s = calloc(1, sizeof *s);
-
-    for (int k = o->k_min; silhouettes && k <= o->k_max; k++)
-        silhouettes[k - o->k_min] = (double)NAN;
-    if (!s || t->n < 2) {
-        status = s ? bl_fail(err, BL_EFORMAT, "the dataset gave %lld parts; at least 2 are needed to learn clusters", (long long)t->n)
-                   : bl_fail(err, BL_ENOMEM, "no memory for a segmenter");
-        goto done;
-    }
-    s->method = o->method;
-    s->linkage = o->linkage;
-    s->refine = o->refine;
-    s->min_share = o->min_share;
-    s->parts = parts_of(o);
-    s->dim_in = t->dim_in;
-    s->dim = n_families >= 2 ? n_families - 1 : t->dim_in;
-    mean = malloc((size_t)s->dim_in * sizeof *mean);
-    variance = malloc((size_t)s->dim_in * sizeof *variance);
-    s->mean = calloc((size_t)s->dim_in, sizeof *s->mean);
-    s->projection = calloc((size_t)s->dim_in * (size_t)s->dim, sizeof *s->projection);
-    z = malloc((size_t)t->n * (size_t)s->dim * sizeof *z);
-    label = malloc((size_t)t->n * sizeof *label);
-    if (!mean || !variance || !s->mean || !s->projection || !z || !label) {
-        status = bl_fail(err, BL_ENOMEM, "no memory for a segmenter");
-        goto done;
-    }
-    if ((status = nn_rows_check(t->rows, t->n, t->dim_in, "segmenter", err)) != BL_OK)
-        goto done;
-    nn_rows_moments(t->rows, t->n, t->dim_in, mean, variance);
-    if (n_families >= 2)
-        status = discriminant(s, t, number, n_families, mean, variance, o->shrink, err);
-    else
-        standard_scaling(s, mean, variance);
-    if (status != BL_OK)
-        goto done;
-    project_rows(s, t, z);
-    const nn_kmeans_opt opt = { .k = o->k, .seed = o->seed };
-    if (o->k > 0)
-        status = nn_kmeans_fit(&s->clusters, z, t->n, s->dim, &opt, NULL, label, err);
-    else if (n_families >= 2)
-        status = seeded_clusters(s, t, number, n_families, z, label, err);
-    else
-        status = nn_kmeans_choose_k(&s->clusters, z, t->n, s->dim, &opt, o->k_min, o->k_max, 0, silhouettes, label, err);
-    if (status == BL_OK)
-        name_clusters(s, t, label);
-done:
-    free(mean);
-    free(variance);
-    free(z);
-    free(label);
-    if (status != BL_OK) {
-        blocks_segmenter_free(s);
-        s = NULL;
-    }
-    return s;
-}
-
-/* ---- figures ------------------------------------------------------------------------------------ */
-
-double blocks_si_sdr(const float *reference, const float *estimate, int64_t n)
-{
-    double rr = 0, re = 0, noise = 0;
-    for (int64_t i = 0; i < n; i++) {
-        rr += (double)reference[i] * (double)reference[i];
-        re += (double)reference[i] * (double)estimate[i];
-    }
-    const double a = rr > 0 ? re / rr : 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = (double)estimate[i] - a * (double)reference[i];
-        noise += d * d;
-    }
-    const double signal = a * a * rr, db = 10 * log10((signal + 1e-30) / (noise + 1e-30));
-    return db < -100 ? -100 : db > 100 ? 100 : db;
-}
-
-/* Greatest mean improvement of one-to-one assignments of tracks to stems, over subsets of tracks used. */
-static double best_assignment(const double *gain, int n_stems, int n_tracks)
-{
-    const int n_sets = 1 << n_tracks;
-    double *best = malloc((size_t)n_sets * sizeof *best), *next = malloc((size_t)n_sets * sizeof *next), top = 0;
-    if (best && next) {
-        for (int u = 0; u < n_sets; u++)
-            best[u] = u ? -INFINITY : 0;
-        for (int s = 0; s < n_stems; s++) {
-            memcpy(next, best, (size_t)n_sets * sizeof *next);
-            for (int u = 0; u < n_sets; u++)
-                for (int t = 0; t < n_tracks; t++)
-                    if (!(u & 1 << t) && best[u] + gain[s * n_tracks + t] > next[u | 1 << t])
-                        next[u | 1 << t] = best[u] + gain[s * n_tracks + t];
-            memcpy(best, next, (size_t)n_sets * sizeof *best);
+        n++;
+        status = look_at(t, &m, &l, err);
+        for (int64_t k = 0; k < l.n && status == BL_OK; k++) {
+            const int family = m.song->family[m.stem[l.owner[k]]];
+            if (family < 0)
+                continue;
+            weight[family] += (double)l.weight[k];
+            for (int d = 0; d < D; d++)
+                sum[family * D + d] += (double)l.weight[k] * (double)l.latents[k * D + d];
         }
-        for (int u = 0; u < n_sets; u++)
-            top = best[u] > top ? best[u] : top;
+        look_free(&l);
     }
-    free(best);
-    free(next);
-    return top / n_stems;
-}
-
-/* Mean improvement over the stems by tracks[n_tracks]. */
-static double improvement(const material *m, const float *const *tracks, int n_tracks)
-{
-    double gain[STEMS_MAX * BLOCKS_SEGMENTER_MAX_TRACKS];
-    #pragma omp parallel for schedule(dynamic)
-    for (int s = 0; s < m->n_stems; s++) {
-        const double before = blocks_si_sdr(m->stem[s], m->mix, m->n);
-        for (int t = 0; t < n_tracks; t++)
-            gain[s * n_tracks + t] = blocks_si_sdr(m->stem[s], tracks[t], m->n) - before;
-    }
-    return best_assignment(gain, m->n_stems, n_tracks);
-}
-
-/* Tracks by masks [n_masks, F, T] on the mixture; out [n_masks, n]. */
-static bl_status apply_masks(const material *m, int n_fft, int64_t FT, const float *masks, int n_masks, float *out, bl_error *err)
-{
-    audio_stft *stft = audio_stft_new(&(audio_stft_config){ .n_fft = n_fft, .pad = AUDIO_PAD_ZERO }, err);
-    float *spectrum = malloc(2 * (size_t)FT * sizeof *spectrum), *masked = malloc(2 * (size_t)FT * sizeof *masked);
-    bl_status status = stft && spectrum && masked ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the masks");
-    if (status == BL_OK)
-        status = audio_stft_run(stft, m->mix, m->n, spectrum, err);
-    for (int g = 0; g < n_masks && status == BL_OK; g++) {
-        for (int64_t i = 0; i < FT; i++) {
-            masked[2 * i] = spectrum[2 * i] * masks[g * FT + i];
-            masked[2 * i + 1] = spectrum[2 * i + 1] * masks[g * FT + i];
-        }
-        status = audio_stft_inverse(stft, masked, m->n, out + g * m->n, err);
-    }
-    audio_stft_free(stft);
-    free(spectrum);
-    free(masked);
-    return status;
-}
-
-/* What masks of the true stems and what the right stem for every part would give. */
-static bl_status find_ceilings(const blocks_segmenter *s, const material *m, blocks_segmenter_figures *f, bl_error *err)
-{
-    const float *tracks[STEMS_MAX];
-    float *masks = NULL, *out = NULL, *harmonic = NULL;
-    int *stem = NULL;
-    blocks_parts p = { 0 };
-    bl_status status = blocks_parts_new(&p, m->mix, m->n, BLOCKS_SEGMENTER_RATE, &s->parts, err);
-    if (status != BL_OK)
-        return status;
-    const int64_t FT = p.n_bins * p.n_frames;
-    masks = malloc((size_t)m->n_stems * (size_t)FT * sizeof *masks);
-    out = malloc((size_t)m->n_stems * (size_t)m->n * sizeof *out);
-    harmonic = malloc((size_t)FT * sizeof *harmonic);
-    stem = malloc((size_t)p.n_parts * sizeof *stem);
-    if (!masks || !out || !harmonic || !stem)
-        status = bl_fail(err, BL_ENOMEM, "no memory for the masks");
-    for (int i = 0; i < m->n_stems; i++)
-        tracks[i] = out ? out + i * m->n : NULL;
-    if (status == BL_OK)
-        status = ideal_masks(m, p.n_fft, FT, masks, err);
-    if (status == BL_OK)
-        status = apply_masks(m, p.n_fft, FT, masks, m->n_stems, out, err);
+    float *means = status == BL_OK ? calloc(FAMILIES * (size_t)D, sizeof *means) : NULL;
+    if (status == BL_OK && !means)
+        status = bl_fail(err, BL_ENOMEM, "no memory for the families");
     if (status == BL_OK) {
-        f->oracle_masks_db = improvement(m, tracks, m->n_stems);
-        stems_of_parts(&p, m, masks, stem);
-        status = magnitudes(m->mix, m->n, p.n_fft, masks, FT, err);
+        free(t->s->family);
+        t->s->family = means;
+        t->s->n_families = 0;
+        for (int f = 0; f < FAMILIES && t->s->n_families < BLOCKS_SEGMENTER_MAX_TRACKS; f++) {
+            if (weight[f] <= 0)
+                continue;
+            for (int d = 0; d < D; d++)
+                means[t->s->n_families * D + d] = (float)(sum[f * D + d] / weight[f]);
+            snprintf(t->s->name[t->s->n_families++], sizeof t->s->name[0], "%s", data_family_name((data_family)f));
+        }
     }
-    if (status == BL_OK)
-        status = blocks_harmonic_share(masks, p.n_bins, p.n_frames, s->parts.median_length, harmonic, err);
-    if (status == BL_OK)
-        status = blocks_parts_masks(&p, stem, m->n_stems, harmonic, masks, err);
-    if (status == BL_OK)
-        status = apply_masks(m, p.n_fft, FT, masks, m->n_stems, out, err);
-    if (status == BL_OK)
-        f->oracle_parts_db = improvement(m, tracks, m->n_stems);
-    blocks_parts_free(&p);
-    free(masks);
-    free(out);
-    free(harmonic);
-    free(stem);
+    free(sum);
     return status;
 }
 
-bl_status blocks_segmenter_evaluate(const blocks_segmenter *s, data_dataset *dataset, int song, double seconds,
-                                    const blocks_latent_encoder *encoder, blocks_segmenter_figures *f, bl_error *err)
-{
-    const float *tracks[BLOCKS_SEGMENTER_MAX_TRACKS];
-    blocks_segments segments = { 0 };
-    audio_clip harmonic = { 0 }, percussive = { 0 };
-    material m = { 0 };
-    bl_status status = load_song(&m, dataset, &dataset->songs[song], seconds, err);
+/* ---- checkpoints -------------------------------------------------------------------------------- */
 
-    memset(f, 0, sizeof *f);
-    if (status != BL_OK || m.n_stems < 2)
-        goto done;
-    const audio_clip mix = { .samples = m.mix, .n_samples = m.n, .n_channels = 1, .sample_rate = BLOCKS_SEGMENTER_RATE };
-    if ((status = blocks_segmenter_run(s, &mix, encoder, NULL, &segments, err)) != BL_OK)
-        goto done;
-    for (int i = 0; i < segments.n; i++)
-        tracks[i] = segments.tracks[i].audio.samples;
-    f->tracks_db = improvement(&m, tracks, segments.n);
-    if ((status = audio_hpss(&mix, &harmonic, &percussive, err)) != BL_OK)
-        goto done;
-    tracks[0] = harmonic.samples;
-    tracks[1] = percussive.samples;
-    f->hpss_db = improvement(&m, tracks, 2);
-    status = find_ceilings(s, &m, f, err);
-    f->n_stems = m.n_stems;
-    f->n_tracks = segments.n;
-done:
-    material_free(&m);
-    blocks_segments_free(&segments);
-    audio_clip_free(&harmonic);
-    audio_clip_free(&percussive);
-    return status;
+bl_status blocks_segmenter_trainer_put(blocks_segmenter_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
+{
+    int64_t state[8];
+    if (learn_count(t, err) != BL_OK || learn_families(t, err) != BL_OK)
+        return err->code;
+    nn_checkpoint_put_int(c, "step", t->step, err);
+    if (blocks_segmenter_put(t->s, c, err) != BL_OK || !with_optimizer)
+        return err->code;
+    memcpy(state, t->rng.s, sizeof t->rng.s);
+    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
+    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
+    nn_schedule_save(&t->set.schedule, c, err);
+    return nn_optimizer_save(t->optimizer, c, err);
+}
+
+bl_status blocks_segmenter_trainer_get(blocks_segmenter_trainer *t, const nn_checkpoint *c, bl_error *err)
+{
+    if (!nn_checkpoint_has(c, "random/state"))
+        return bl_fail(err, BL_EFORMAT, "%s: was written with segmenter_training.keep_optimizer = 0, so training cannot go on from it",
+                       nn_checkpoint_path(c));
+    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
+    if (!state || nn_params_load(t->s->regions->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
+        nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
+        free(state);
+        return err->code;
+    }
+    memcpy(t->rng.s, state, sizeof t->rng.s);
+    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
+    free(state);
+    t->step = nn_checkpoint_get_int(c, "step", 0, err);
+    return err->code;
 }

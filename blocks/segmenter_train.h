@@ -1,19 +1,13 @@
-/* Learning the segmenter: scaling, number of clusters, centroids, from the songs of a dataset; and what it is worth.
+/* Learning the segmenter's latents: an autoencoder of regions with the deep-clustering loss, on mixtures of known stems.
  *
- * Scaling   Where the stems of songs are known, every part belongs to the family of the stem that has most of its power, and
- *           the projection is Fisher's linear discriminant: within-family scatter becomes a unit ball (shrunk towards
- *           its diagonal), and the directions that part the families best are kept. Without stems: every column to
- *           mean 0 and deviation 1.
- * Clusters  k-means on the projected parts of all training songs. Known stems seed it: one centroid per family, at the
- *           mean of its parts, then Lloyd's iterations over all parts. Without stems: k-means++ with restarts,
- *           and the k with the greatest silhouette unless one is given.
- * Figures   On songs held out (the dataset's validation side) with stems: scale-invariant signal-to-distortion ratio of the
- *           tracks against the stems minus that of the mixture. Tracks go to stems one to one, so that
- *           the sum is greatest; a stem without a track counts 0. Beside it, by the same rule: the two tracks of
- *           harmonic/percussive separation; parts given to the right stem (the ceiling of the clustering); ideal
- *           ratio masks of the true stems (the ceiling of masking).
- * Source    Fisher 1936; Basu, Banerjee & Mooney, "Semi-supervised clustering by seeding", ICML 2002; Le Roux et al.,
- *           "SDR - half-baked or well done?", ICASSP 2019.
+ * Data      Songs with two stems or more. A mixture is min_stems to max_stems of a song's stems at random levels; powers of
+ *           stems add up, so that a mixture costs no transform. A region belongs to the stem with most power in it.
+ * Loss      affinity x nn_affinity_loss, weighted by the root of a region's power, over `stretches` of each song together, so that
+ *           an instrument points the same way wherever it plays; + reconstruction x mean squared error of the levels.
+ * Learned   behind the weights: least_direction, by mixtures of songs held out (of training songs when none are), so that the
+ *           number of tracks is most often within one of the truth; the mean latents of instrument families.
+ * Errors    _collect: BL_EFORMAT when no song has two stems. _step: BL_ENAN as the loop expects.
+ * Memory    _collect fills a zeroed struct, _songs_free releases. _trainer_new borrows both; release with _free.
  * Tested    tests/blocks/test_segmenter.c
  */
 #ifndef BL_BLOCKS_SEGMENTER_TRAIN_H
@@ -21,56 +15,44 @@
 
 #include "blocks/segmenter.h"
 #include "data/dataset.h"
+#include "nn/plan.h"
 
-enum { BLOCKS_SEGMENTER_RATE = 22050 };
+enum { BLOCKS_REGION_STEMS = 12 };
 
-typedef struct blocks_segmenter_options {
-    blocks_segmenter_method method;
-    nn_linkage linkage;
-    int      k;                  /* 0: from the stems, else by silhouette   */
-    int      k_min, k_max;       /* of the silhouette                       */
-    int      use_stems;          /* 0: as if no stems were known            */
-    int      refine;
-    double   min_share, seconds; /* seconds of each song that are looked at */
-    double   shrink;             /* of the within-family scatter, 0..1      */
-    int      n_harmonic, n_percussive, iterations;
-    int64_t  max_songs;          /* -1: all */
-    uint64_t seed;
-    int      quiet;
-} blocks_segmenter_options;
+typedef struct blocks_region_song {
+    float  *power[BLOCKS_REGION_STEMS];      /* [n_bands, n_frames] */
+    double  reference[BLOCKS_REGION_STEMS];  /* mean power of a frame */
+    int     family[BLOCKS_REGION_STEMS];     /* data_family, -1 not known */
+    int     n_stems, held_out;
+    int64_t n_frames;
+} blocks_region_song;
 
-/* Section [segmenter] of a config. */
-bl_status blocks_segmenter_configure(blocks_segmenter_options *o, const bl_config *config, bl_error *err);
+typedef struct blocks_region_songs {
+    blocks_region_song *songs;
+    int n, n_training;
+} blocks_region_songs;
 
-/* Parts of all training songs. Release with blocks_segmenter_table_free. */
-typedef struct blocks_segmenter_table {
-    float   *rows;       /* [n, dim_in] */
-    int     *family;     /* [n] data_family, -1 not known */
-    int     *song;       /* [n] */
-    int64_t  n, capacity;
-    int      dim_in, n_songs;
-} blocks_segmenter_table;
+bl_status blocks_region_songs_collect(const blocks_regions *r, data_dataset *dataset, double seconds, double max_minutes, int quiet,
+                                      blocks_region_songs *out, bl_error *err);
+void      blocks_region_songs_free(blocks_region_songs *songs);
+/* One song from its stems, stem[i] [n_samples] at BLOCKS_REGIONS_RATE; silent ones are left out. */
+bl_status blocks_region_songs_add(const blocks_regions *r, blocks_region_songs *songs, const float *const *stem, const int *family,
+                                  int n_stems, int64_t n_samples, int held_out, bl_error *err);
 
-void blocks_segmenter_table_free(blocks_segmenter_table *t);
-
-/* Adds the parts of one song. BL_ESTOP after an interrupt. */
-bl_status blocks_segmenter_table_add(blocks_segmenter_table *t, data_dataset *dataset, int song,
-                                     const blocks_segmenter_options *o, const blocks_latent_encoder *encoder, bl_error *err);
-
-/* silhouettes [k_max - k_min + 1] or NULL: filled when they decide, else NaN. */
-blocks_segmenter *blocks_segmenter_learn(const blocks_segmenter_table *t, const blocks_segmenter_options *o,
-                                         double *silhouettes, bl_error *err);
-
-typedef struct blocks_segmenter_figures {
-    int    n_stems, n_tracks;
-    double tracks_db, hpss_db, oracle_parts_db, oracle_masks_db; /* mean improvement over the stems */
-} blocks_segmenter_figures;
-
-/* One song with at least two stems; n_stems 0 when it has fewer. */
-bl_status blocks_segmenter_evaluate(const blocks_segmenter *s, data_dataset *dataset, int song, double seconds,
-                                    const blocks_latent_encoder *encoder, blocks_segmenter_figures *f, bl_error *err);
-
-/* 10 log10(|a s|^2 / |y - a s|^2), a s the projection of y on s; s, y [n]. -100 at least, 100 at most. */
-double blocks_si_sdr(const float *reference, const float *estimate, int64_t n);
+typedef struct blocks_segmenter_trainer blocks_segmenter_trainer;
+/* Looks at the keys that _trainer_new will read, so that unknown keys can be found before the dataset is. */
+bl_status blocks_segmenter_settings_read(const bl_config *config, bl_error *err);
+blocks_segmenter_trainer *blocks_segmenter_trainer_new(blocks_segmenter *s, const blocks_region_songs *songs, uint64_t seed,
+                                                       bl_error *err);
+void      blocks_segmenter_trainer_free(blocks_segmenter_trainer *t);
+void      blocks_segmenter_trainer_plan(blocks_segmenter_trainer *t, nn_plan *plan);
+int64_t   blocks_segmenter_trainer_steps(const blocks_segmenter_trainer *t);
+/* metrics: loss, affinity, reconstruction. */
+bl_status blocks_segmenter_trainer_step(blocks_segmenter_trainer *t, double metrics[3], bl_error *err);
+/* Mean affinity loss of songs held out, all stems together; training songs when there are none. */
+bl_status blocks_segmenter_trainer_validate(blocks_segmenter_trainer *t, double *affinity, bl_error *err);
+/* Learns least_direction and the families, too. */
+bl_status blocks_segmenter_trainer_put(blocks_segmenter_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err);
+bl_status blocks_segmenter_trainer_get(blocks_segmenter_trainer *t, const nn_checkpoint *c, bl_error *err);
 
 #endif

@@ -1,7 +1,6 @@
 #include "infer/analyzer_private.h"
 
 #include "base/file.h"
-#include "blocks/feature_extractor.h"
 #include "blocks/segmenter.h"
 #include "blocks/tone_detector.h"
 
@@ -17,16 +16,6 @@ static void keep(infer_song *song, const char *name, audio_clip *audio)
     *audio = (audio_clip){ 0 };
 }
 
-/* The segmenter's view of the feature extractor. */
-static bl_status encode(void *user, const float *x, int64_t n_samples, int sample_rate, float **latents, int64_t *n_frames,
-                        double *hop_s, bl_error *err)
-{
-    blocks_feature_extractor *fx = user;
-    int dim;
-    *hop_s = fx->hop_s;
-    return blocks_feature_extractor_run(fx, x, n_samples, sample_rate, latents, n_frames, &dim, err);
-}
-
 /* Existing instruments must not share a stem's name with added ones. */
 static bl_status keep_tracks(infer_song *song, audio_clip *rest, const char *model_dir, bl_error *err)
 {
@@ -34,20 +23,14 @@ static bl_status keep_tracks(infer_song *song, audio_clip *rest, const char *mod
     blocks_segments *tracks = calloc(1, sizeof *tracks);
     blocks_segmenter *segmenter = NULL;
     blocks_tone_detector *detector = NULL;
-    blocks_feature_extractor *fx = NULL;
     bl_status status = tracks ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the tracks");
 
     if (status == BL_OK && (status = infer_model_path(path, model_dir, "segmenter.h5", err)) == BL_OK)
         status = (segmenter = blocks_segmenter_load(path, err)) ? BL_OK : err->code;
     if (status == BL_OK && (status = infer_model_path(path, model_dir, "tone_detector.h5", err)) == BL_OK)
         status = (detector = blocks_tone_detector_load(path, err)) ? BL_OK : err->code;
-    const int with_latents = segmenter && segmenter->dim_in > BLOCKS_PART_FEATURES;
-    if (status == BL_OK && with_latents && (status = infer_model_path(path, model_dir, "autoencoder.h5", err)) == BL_OK)
-        status = (fx = blocks_feature_extractor_load(path, err)) ? BL_OK : err->code;
-    if (status == BL_OK) {
-        const blocks_latent_encoder encoder = { fx ? fx->dim : 0, fx, encode };
-        status = blocks_segmenter_run(segmenter, rest, fx ? &encoder : NULL, detector, tracks, err);
-    }
+    if (status == BL_OK)
+        status = blocks_segmenter_run(segmenter, rest, detector, tracks, err);
     if (status == BL_OK) {
         for (int i = 0; i < tracks->n && song->n_kept < INFER_MAX_KEPT; i++) {
             snprintf(name, sizeof name, "existing %.50s", tracks->tracks[i].name);
@@ -60,7 +43,6 @@ static bl_status keep_tracks(infer_song *song, audio_clip *rest, const char *mod
     free(tracks);
     blocks_segmenter_free(segmenter);
     blocks_tone_detector_free(detector);
-    blocks_feature_extractor_free(fx);
     return status;
 }
 

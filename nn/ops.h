@@ -248,6 +248,10 @@ nn_node *nn_kl_div(nn_tape *t, nn_node *log_q, nn_node *target, int log_target);
 nn_node *nn_gaussian_kl(nn_tape *t, nn_node *mean, nn_node *log_variance);
 /* 1 - cosine of the angle along dim 1 of [N, C, ...]. */
 nn_node *nn_cosine_loss(nn_tape *t, nn_node *x, nn_node *y);
+/* |V^T V - Y^T Y|^2 (Frobenius) without the N x N matrices: embeddings v [B, D, N] and members y [B, S, N], 1 or 0 times a
+ * weight that v carries too. Points of one source are to have the same embedding, of two sources orthogonal ones. Every `group`
+ * examples in a row share their sources and count as one; mean over groups. Source: Hershey et al., "Deep clustering", 2016. */
+nn_node *nn_affinity_loss(nn_tape *t, nn_node *v, nn_node *y, int64_t group);
 /* Mean over n layers of the mean |difference|; real ones count as constants. Source: Larsen et al. 2016, Kumar et al. 2019. */
 nn_node *nn_feature_matching_loss(nn_tape *t, int n, nn_node *const *fake, nn_node *const *real_ones);
 /* Negative log-likelihood of samples y [B, T] in -1..1 on n_levels (256, 65536) under mixtures of K logistics, x [B, 3 K, T]:

@@ -137,15 +137,6 @@ static bl_status find_model(char path[BL_PATH_MAX], const char *model, const sta
     return BL_OK;
 }
 
-static bl_status encode(void *user, const float *x, int64_t n_samples, int sample_rate, float **latents, int64_t *n_frames,
-                        double *hop_s, bl_error *err)
-{
-    blocks_feature_extractor *fx = user;
-    int dim;
-    *hop_s = fx->hop_s;
-    return blocks_feature_extractor_run(fx, x, n_samples, sample_rate, latents, n_frames, &dim, err);
-}
-
 static int is_wanted(const data_tones_options *o, int instrument)
 {
     int wanted = instrument >= 0 && o->n_instruments == 0;
@@ -154,7 +145,7 @@ static int is_wanted(const data_tones_options *o, int instrument)
     return wanted;
 }
 
-static bl_status cut_from_mixtures(state *s, blocks_feature_extractor *fx, const data_tones_options *options, bl_error *err)
+static bl_status cut_from_mixtures(state *s, const data_tones_options *options, bl_error *err)
 {
     char path[BL_PATH_MAX];
     blocks_segmenter *segmenter = NULL;
@@ -178,12 +169,10 @@ static bl_status cut_from_mixtures(state *s, blocks_feature_extractor *fx, const
         audio_clip clip = { 0 };
         blocks_segments segments = { .n = 0 };
         bl_error local = { 0 };
-        const blocks_latent_encoder encoder = { fx->dim, fx, encode };
         if (song->n_stems)
             continue;
         if (data_song_audio(s->dataset, song, options->sample_rate, &clip, &local) != BL_OK ||
-            blocks_segmenter_run(segmenter, &clip, segmenter->dim_in > BLOCKS_PART_FEATURES ? &encoder : NULL, detector, &segments,
-                                 &local) != BL_OK) {
+            blocks_segmenter_run(segmenter, &clip, detector, &segments, &local) != BL_OK) {
             data_dataset_skip(s->dataset, song->path, local.msg);
         } else {
             for (int t = 0; t < segments.n && rc == BL_OK; t++) {
@@ -245,7 +234,7 @@ static bl_status song_contexts(state *s, blocks_feature_extractor *fx, int n_con
     return BL_OK;
 }
 
-static bl_status collect_tones(state *s, blocks_feature_extractor *fx, bl_error *err)
+static bl_status collect_tones(state *s, bl_error *err)
 {
     const data_tones_options o = s->tones_options;
     char text[600];
@@ -254,7 +243,7 @@ static bl_status collect_tones(state *s, blocks_feature_extractor *fx, bl_error 
     if (data_tones_collect(s->dataset, &o, &s->tones, &none) != BL_OK && none.code != BL_EFORMAT)
         return bl_fail(err, none.code, "%s", none.msg);
     s->tones.sample_rate = o.sample_rate;
-    if (cut_from_mixtures(s, fx, &o, err) != BL_OK)
+    if (cut_from_mixtures(s, &o, err) != BL_OK)
         return err->code;
     if (!s->tones.n)
         return bl_fail(err, BL_EFORMAT, "%s: no tone to learn from%s%s", s->opt->dataset_dir, none.code ? ": " : "", none.msg);
@@ -427,7 +416,7 @@ static bl_status run(state *s, train_loop *loop, char checkpoint[BL_PATH_MAX], b
     if (train_chain(s, err) != BL_OK || train_model_path(path, "autoencoder", opt, err) != BL_OK ||
         !(fx = blocks_feature_extractor_load(path, err)))
         return err->code;
-    if (collect_tones(s, fx, err) == BL_OK && make_synthesizer(s, checkpoint, err) == BL_OK &&
+    if (collect_tones(s, err) == BL_OK && make_synthesizer(s, checkpoint, err) == BL_OK &&
         song_contexts(s, fx, s->synthesizer->n_context, err) == BL_OK)
         s->trainer = blocks_synthesizer_trainer_new(s->synthesizer, &s->tones, s->dataset->genres, s->context, loop->n_steps,
                                                     (uint64_t)opt->seed, err);

@@ -21,6 +21,8 @@ static nn_node *loss_of(const golden_case *c, nn_tape *t, nn_node *x)
         return nn_cross_entropy_with(t, x, target, weight, 1, 0.1);
     if (!strcmp(c->kind, "nll_all"))
         return nn_nll_loss(t, x, target, weight, 2);
+    if (!strncmp(c->kind, "affinity_", 9))
+        return nn_affinity_loss(t, x, target, c->kind[9] - '0');
     if (!strcmp(c->kind, "gaussian_kl"))
         return nn_gaussian_kl(t, x, target);
     snprintf(text, sizeof text, "%s", c->kind);
@@ -54,7 +56,7 @@ static void run_case(const golden_case *c)
 static void losses_agree_with_pytorch_to_second_order(void **state)
 {
     (void)state;
-    golden_run_file("tests/golden/losses.txt", NULL, 25, run_case);
+    golden_run_file("tests/golden/losses.txt", NULL, 27, run_case);
 }
 
 /* ---- without PyTorch ---- */
@@ -249,10 +251,10 @@ static void shapes_that_do_not_fit_have_a_sentence(void **state)
 {
     setup s = begin();
     (void)state;
-    for (int i = 0; i < 11; i++) {
+    for (int i = 0; i < 12; i++) {
         static const char *const want[] = { "l1_loss: shapes", "huber_loss: delta", "cross_entropy: expected logits", "class 5 lies outside 0..3",
                                             "expected 4 class weights", "label_smoothing", "nll_loss", "kl_div", "cosine_loss",
-                                            "expected parameters [B, 3 K, T]", "levels are too few" };
+                                            "expected parameters [B, 3 K, T]", "levels are too few", "affinity_loss: expected embeddings" };
         nn_tape_reset(s.t);
         nn_node *a = nn_full(s.t, nn_shape_of(2, 3, 4), 1), *b = nn_full(s.t, nn_shape_of(2, 4, 3), 1), *k = nn_full(s.t, nn_shape_of(1, 3), 5);
         nn_node *one = nn_full(s.t, nn_shape_of(1, 3), 1), *m = nn_full(s.t, nn_shape_of(3, 1, 6, 2), 0), *y = nn_full(s.t, nn_shape_of(2, 1, 2), 0);
@@ -266,7 +268,8 @@ static void shapes_that_do_not_fit_have_a_sentence(void **state)
                         : i == 7 ? nn_kl_div(s.t, a, b, 0)
                         : i == 8 ? nn_cosine_loss(s.t, a, b)
                         : i == 9 ? nn_mixture_of_logistics_loss(s.t, m, a, 256, -7)
-                                 : nn_mixture_of_logistics_loss(s.t, m, y, 1, -7);
+                        : i == 10 ? nn_mixture_of_logistics_loss(s.t, m, y, 1, -7)
+                                  : nn_affinity_loss(s.t, m, m, 2);
         assert_null(none);
         assert_message(s.t->err, want[i]);
     }

@@ -107,3 +107,16 @@ x = torch.randn(2, 9, 5)
 case("mixture_of_logistics", "mixture_of_logistics+levels=256+log_scale_min=-1.5", x, lambda v: mixture(v, levels, 256, -1.5), target=levels)
 x = torch.cat([torch.randn(2, 2, 5), levels.unsqueeze(1) + 0.01 * torch.randn(2, 2, 5), torch.randn(2, 2, 5) * 0.3 - 4], 1)
 case("mixture_of_narrow_logistics", "mixture_of_logistics+levels=256", x, lambda v: mixture(v, levels, 256, -7), target=levels)
+
+members = F.one_hot(torch.randint(0, 3, (4, 7)), 3).double().transpose(1, 2) * torch.rand(4, 1, 7).float().double()
+
+
+def affinity(v, y, group):
+    """As Hershey et al. write it, with the matrices of all pairs."""
+    v, y = (z.reshape(-1, group, *z.shape[1:]).transpose(1, 2).flatten(2) for z in (v, y))
+    return ((v.transpose(1, 2) @ v - y.transpose(1, 2) @ y) ** 2).sum((1, 2)).mean()
+
+
+x = torch.randn(4, 2, 7) * 0.5
+case("affinity", "affinity_1", x, lambda v: affinity(v, members, 1), target=members)
+case("affinity_groups", "affinity_2", x, lambda v: affinity(v, members, 2), target=members)
