@@ -1,6 +1,6 @@
 #include "blocks/classifier.h"
 
-#include "audio/resample.h"
+#include "blocks/band_powers.h"
 #include "blocks/config_defaults.h"
 
 #include <math.h>
@@ -39,31 +39,51 @@ static bl_status set_head(bl_config *c, const char *key, int n, bl_error *err)
     return bl_config_set(c, text, err);
 }
 
+/* Levels: a window's mean band power becomes that of the extractor's training data, taken as a little above its mean in
+ * decibels. */
+static double usual_level(const blocks_feature_extractor *fx)
+{
+    static const double ABOVE_DB = 6;
+    double sum = 0;
+    for (int m = 0; m < fx->n_mels; m++)
+        sum += pow(10, ((double)fx->mel_mean[m] + ABOVE_DB) / 10) / fx->n_mels;
+    return sum;
+}
+
+static int sizes_agree(const blocks_classifier *c)
+{
+    const int n_inputs = nn_network_n_inputs(c->net);
+    const int wanted[2] = { c->fx->n_mels, c->fx->dim };
+    if (n_inputs < 1 || n_inputs > 2 || nn_network_n_outputs(c->net) != 2)
+        return 0;
+    for (int i = 0; i < n_inputs; i++) {
+        const nn_shape in = nn_network_input_shape(c->net, i);
+        if (in.rank != 2 || in.dim[0] != wanted[i] || (in.dim[1] >= 0 && in.dim[1] != c->window_frames))
+            return 0;
+    }
+    const nn_shape genre = nn_network_output_shape(c->net, 0), instrument = nn_network_output_shape(c->net, 1);
+    return genre.rank == 1 && genre.dim[0] == c->n_genres && instrument.rank == 1 && instrument.dim[0] == c->n_instruments;
+}
+
 static bl_status build(blocks_classifier *c, bl_error *err)
 {
     bl_config *config = c->config;
-    c->n_features = BLOCKS_SONG_FEATURES + 3 * c->fx->dim;
-    c->window_s = bl_config_real(config, "classifier_training", "window_s", 10, 0.5, 600, err);
-    c->hop_s = bl_config_real(config, "classifier_training", "hop_s", 5, 0.1, 600, err);
-    if (err->code || blocks_config_set_int(config, "classifier", "input.row", "%d", c->n_features, err) != BL_OK ||
+    c->window_s = bl_config_real(config, "classifier_training", "window_s", 8, 0.5, 600, err);
+    c->window_frames = (int64_t)(c->window_s * c->fx->sample_rate / (2 * c->fx->hop_length));
+    c->with_latents = bl_config_str(config, "classifier", "input.latent", NULL) != NULL;
+    c->temperature = 1;
+    c->level = usual_level(c->fx);
+    if (c->window_frames < 1)
+        return bl_fail(err, BL_EARG, "%s: classifier_training.window_s is shorter than a frame", bl_config_name(config));
+    if (err->code || blocks_config_set_int(config, "classifier", "input.mel", "%d, T", c->fx->n_mels, err) != BL_OK ||
+        (c->with_latents && blocks_config_set_int(config, "classifier", "input.latent", "%d, T", c->fx->dim, err) != BL_OK) ||
         set_head(config, "genre", c->n_genres, err) != BL_OK || set_head(config, "instrument", c->n_instruments, err) != BL_OK ||
         !(c->params = nn_params_new(err)) || !(c->net = nn_network_build(config, "classifier", c->params, err)))
         return err->code;
-    const nn_shape genre = nn_network_n_outputs(c->net) == 2 ? nn_network_output_shape(c->net, 0) : (nn_shape){ 0, { 0 } };
-    const nn_shape instrument = genre.rank ? nn_network_output_shape(c->net, 1) : genre;
-    if (nn_network_n_inputs(c->net) != 1 || genre.rank != 1 || genre.dim[0] != c->n_genres || instrument.rank != 1 ||
-        instrument.dim[0] != c->n_instruments)
-        return bl_fail(err, BL_EARG, "%s: [classifier] must have one input, input.row, and \"output = genre, instrument\"",
-                       bl_config_name(config));
-    if (nn_params_finish(c->params, err) != BL_OK)
-        return err->code;
-    c->mean = calloc((size_t)c->n_features, sizeof *c->mean);
-    c->scale = malloc((size_t)c->n_features * sizeof *c->scale);
-    if (!c->mean || !c->scale)
-        return bl_fail(err, BL_ENOMEM, "no memory for the classifier");
-    for (int i = 0; i < c->n_features; i++)
-        c->scale[i] = 1;
-    if (!(c->tape = nn_tape_new(err)))
+    if (!sizes_agree(c))
+        return bl_fail(err, BL_EARG, "%s: [classifier] must have the inputs \"input.mel = %d, T\" and, if it likes, \"input.latent = %d, T\" "
+                       "behind it, and \"output = genre, instrument\"", bl_config_name(config), c->fx->n_mels, c->fx->dim);
+    if (nn_params_finish(c->params, err) != BL_OK || !(c->tape = nn_tape_new(err)))
         return err->code;
     nn_tape_record(c->tape, 0);
     return BL_OK;
@@ -127,8 +147,6 @@ void blocks_classifier_free(blocks_classifier *c)
     bl_config_free(c->config);
     free_names(c->genres);
     free_names(c->instruments);
-    free(c->mean);
-    free(c->scale);
     free(c);
 }
 
@@ -137,30 +155,30 @@ void blocks_classifier_free(blocks_classifier *c)
 bl_status blocks_classifier_put(const blocks_classifier *c, nn_checkpoint *k, bl_error *err)
 {
     char *text = bl_config_text(c->config);
-    const int64_t n = c->n_features;
+    const int64_t one = 1;
+    const float temperature = (float)c->temperature;
     if (!text)
         return bl_fail(err, BL_ENOMEM, "no memory for the checkpoint");
     nn_checkpoint_put_text(k, "config", text, err);
     free(text);
     nn_checkpoint_put_texts(k, "genres", (const char *const *)c->genres, c->n_genres, err);
     nn_checkpoint_put_texts(k, "instruments", (const char *const *)c->instruments, c->n_instruments, err);
-    nn_checkpoint_put(k, "rows/mean", NN_F32, 1, &n, c->mean, err);
-    nn_checkpoint_put(k, "rows/scale", NN_F32, 1, &n, c->scale, err);
+    nn_checkpoint_put(k, "genre/temperature", NN_F32, 1, &one, &temperature, err);
     if (nn_params_save(c->params, k, "", err) != BL_OK)
         return err->code;
     return blocks_feature_extractor_put(c->fx, "features_config", k, err);
 }
 
-static bl_status get_row(const nn_checkpoint *k, const char *name, float *out, int64_t n, bl_error *err)
+static bl_status get_temperature(const nn_checkpoint *k, double *out, bl_error *err)
 {
-    float *read = nn_checkpoint_get(k, name, NN_F32, 1, &n, NULL, err);
+    const int64_t one = 1;
+    float *read = nn_checkpoint_get(k, "genre/temperature", NN_F32, 1, &one, NULL, err);
     if (!read)
         return err->code;
-    memcpy(out, read, (size_t)n * sizeof *out);
+    *out = (double)*read;
     free(read);
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(out[i]))
-            return bl_fail(err, BL_EFORMAT, "%s: %s holds a number that is not finite", nn_checkpoint_path(k), name);
+    if (!(*out >= 0.01 && *out <= 100))
+        return bl_fail(err, BL_EFORMAT, "%s: genre/temperature: expected 0.01 to 100, got %g", nn_checkpoint_path(k), *out);
     return BL_OK;
 }
 
@@ -181,8 +199,7 @@ blocks_classifier *blocks_classifier_load(const char *path, bl_error *err)
         c = make(config, fx, (const char *const *)genres, n_genres, (const char *const *)instruments, n_instruments, 0, e);
     else
         blocks_feature_extractor_free(fx);
-    if (c && (get_row(k, "rows/mean", c->mean, c->n_features, e) != BL_OK ||
-              get_row(k, "rows/scale", c->scale, c->n_features, e) != BL_OK || nn_params_load(c->params, k, "", e) != BL_OK)) {
+    if (c && (get_temperature(k, &c->temperature, e) != BL_OK || nn_params_load(c->params, k, "", e) != BL_OK)) {
         blocks_classifier_free(c);
         c = NULL;
     }
@@ -195,96 +212,117 @@ blocks_classifier *blocks_classifier_load(const char *path, bl_error *err)
     return c;
 }
 
-/* ---- running ---- */
+/* ---- from samples to what the network reads ---- */
 
-bl_status blocks_classifier_row(blocks_feature_extractor *fx, const float *x, int64_t n_samples, float *out, bl_error *err)
+static void to_decibels(const blocks_classifier *c, const float *power, float *mel)
 {
-    float *latents = NULL, *mean = out + BLOCKS_SONG_FEATURES, *deviation = mean + fx->dim, *change = deviation + fx->dim;
-    int64_t T = 0;
-    int D = fx->dim;
-    bl_status status = blocks_song_features(x, n_samples, fx->sample_rate, out, err);
-    if (status == BL_OK)
-        status = blocks_feature_extractor_run(fx, x, n_samples, fx->sample_rate, &latents, &T, &D, err);
-    for (int d = 0; status == BL_OK && d < D; d++) {
-        double sum = 0, squares = 0, moves = 0;
-        for (int64_t t = 0; t < T; t++) {
-            const double v = (double)latents[t * D + d];
-            sum += v / (double)T;
-            squares += v * v / (double)T;
-            moves += t > 0 ? fabs(v - (double)latents[(t - 1) * D + d]) / (double)T : 0;
+    const blocks_feature_extractor *fx = c->fx;
+    const int64_t T = c->window_frames;
+    const int M = fx->n_mels;
+    const float lowest = (float)pow(10, fx->floor_db / 10);
+    double sum = 0;
+    for (int64_t i = 0; i < T * M; i++)
+        sum += (double)power[i];
+    const float gain = sum > 0 ? (float)(c->level * (double)(T * M) / sum) : 0;
+    for (int64_t t = 0; t < T; t++)
+        for (int m = 0; m < M; m++) {
+            const float p = gain * power[t * M + m];
+            mel[m * T + t] = (10 * log10f(p > lowest ? p : lowest) - fx->mel_mean[m]) * fx->mel_scale[m];
         }
-        mean[d] = (float)sum;
-        deviation[d] = (float)sqrt(fmax(0, squares - sum * sum));
-        change[d] = (float)moves;
-    }
-    free(latents);
-    return status;
 }
 
-void blocks_classifier_scale(const blocks_classifier *c, float *rows, int64_t n)
+bl_status blocks_classifier_inputs(blocks_classifier *c, const float *power, int64_t n, float *mel, float *latent, bl_error *err)
 {
-    static const double FARTHEST = 5; /* deviations: a song unlike any other must not saturate the network */
-    for (int64_t i = 0; i < n * c->n_features; i++) {
-        const double v = ((double)rows[i] - (double)c->mean[i % c->n_features]) * (double)c->scale[i % c->n_features];
-        rows[i] = (float)(v < -FARTHEST ? -FARTHEST : v > FARTHEST ? FARTHEST : v);
-    }
+    static const float FARTHEST = 5; /* deviations */
+    blocks_feature_extractor *fx = c->fx;
+    const int64_t T = c->window_frames;
+    const int M = fx->n_mels, D = fx->dim;
+    for (int64_t i = 0; i < n; i++)
+        to_decibels(c, power + i * T * M, mel + i * T * M);
+    if (!latent)
+        return BL_OK;
+    nn_tape_reset(fx->tape);
+    nn_node *in = nn_input(fx->tape, (nn_shape){ 3, { n, M, T } }, mel);
+    nn_node *code = nn_network_run(fx->encoder, fx->tape, &in, NULL);
+    if (fx->tape->err.code)
+        return bl_fail(err, fx->tape->err.code, "feature extractor: %s", fx->tape->err.msg);
+    for (int64_t i = 0; i < n * D; i++)
+        for (int64_t t = 0; t < T; t++) {
+            const float v = ((float)code->x[i * T + t] - fx->latent_mean[i % D]) * fx->latent_scale[i % D];
+            latent[i * T + t] = v < -FARTHEST ? -FARTHEST : v > FARTHEST ? FARTHEST : v;
+        }
+    return BL_OK;
 }
 
-void blocks_classifier_forward(blocks_classifier *c, nn_tape *tape, nn_node *rows, nn_node **genre, nn_node **instrument)
+void blocks_classifier_forward(blocks_classifier *c, nn_tape *tape, nn_node *mel, nn_node *latent, nn_node **genre,
+                               nn_node **instrument)
 {
-    nn_node *out[2] = { NULL, NULL };
-    nn_network_run(c->net, tape, &rows, out);
+    nn_node *in[2] = { mel, latent }, *out[2] = { NULL, NULL };
+    nn_network_run(c->net, tape, in, out);
     *genre = out[0];
     *instrument = out[1];
 }
 
-enum { MOST_WINDOWS = 60 };
-
-static int compare_down(const void *a, const void *b)
+bl_status blocks_classifier_windows(blocks_classifier *c, const float *power, int64_t n, float *genre, float *instrument,
+                                    bl_error *err)
 {
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x < y) - (x > y);
+    const int64_t T = c->window_frames, M = c->fx->n_mels, D = c->with_latents ? c->fx->dim : 0;
+    float *mel = malloc((size_t)(n * T * (M + D)) * sizeof *mel), *latent = mel && D ? mel + n * T * M : NULL;
+    nn_node *g = NULL, *i = NULL;
+    if (!mel)
+        return bl_fail(err, BL_ENOMEM, "no memory for %lld windows", (long long)n);
+    bl_status status = blocks_classifier_inputs(c, power, n, mel, latent, err);
+    if (status == BL_OK) {
+        nn_tape_reset(c->tape);
+        blocks_classifier_forward(c, c->tape, nn_input(c->tape, (nn_shape){ 3, { n, M, T } }, mel),
+                                  D ? nn_input(c->tape, (nn_shape){ 3, { n, D, T } }, latent) : NULL, &g, &i);
+        g = nn_log_softmax(c->tape, g);
+        i = nn_sigmoid(c->tape, i);
+        if (c->tape->err.code)
+            status = bl_fail(err, c->tape->err.code, "classifier: %s", c->tape->err.msg);
+    }
+    for (int64_t k = 0; status == BL_OK && k < n * c->n_genres; k++)
+        genre[k] = (float)g->x[k];
+    for (int64_t k = 0; status == BL_OK && k < n * c->n_instruments; k++)
+        instrument[k] = (float)i->x[k];
+    free(mel);
+    return status;
 }
 
-bl_status blocks_classifier_judge(blocks_classifier *c, const float *rows, int64_t n, float *genre, float *instrument,
-                                  bl_error *err)
+/* ---- verdicts ---- */
+
+enum { MOST_WINDOWS = 60 };
+
+void blocks_classifier_verdict(const blocks_classifier *c, const float *genre, float *instrument, int64_t n,
+                               float *genre_probability, float *instrument_probability)
 {
-    nn_node *g = NULL, *i = NULL;
-    float *column = malloc((size_t)n * sizeof *column);
-    if (!column)
-        return bl_fail(err, BL_ENOMEM, "no memory for %lld windows", (long long)n);
-    nn_tape_reset(c->tape);
-    blocks_classifier_forward(c, c->tape, nn_input(c->tape, (nn_shape){ 2, { n, c->n_features } }, rows), &g, &i);
-    g = nn_log_softmax(c->tape, g);
-    i = nn_sigmoid(c->tape, i);
-    if (c->tape->err.code) {
-        free(column);
-        return bl_fail(err, c->tape->err.code, "classifier: %s", c->tape->err.msg);
-    }
+    const int G = c->n_genres, I = c->n_instruments;
     double sum = 0, largest = -HUGE_VAL;
-    for (int k = 0; k < c->n_genres && genre; k++) {
+    for (int k = 0; k < G && genre_probability; k++) {
         double mean = 0;
         for (int64_t w = 0; w < n; w++)
-            mean += (double)g->x[w * c->n_genres + k] / (double)n;
-        genre[k] = (float)mean;
+            mean += (double)genre[w * G + k] / ((double)n * c->temperature);
+        genre_probability[k] = (float)mean;
         largest = fmax(largest, mean);
     }
-    for (int k = 0; k < c->n_genres && genre; k++)
-        sum += exp((double)genre[k] - largest);
-    for (int k = 0; k < c->n_genres && genre; k++)
-        genre[k] = (float)(exp((double)genre[k] - largest) / sum);
-    for (int k = 0; k < c->n_instruments && instrument; k++) {
+    for (int k = 0; k < G && genre_probability; k++)
+        sum += exp((double)genre_probability[k] - largest);
+    for (int k = 0; k < G && genre_probability; k++)
+        genre_probability[k] = (float)(exp((double)genre_probability[k] - largest) / sum);
+    for (int k = 0; k < I && instrument_probability; k++) {
         const int64_t half = (n + 1) / 2;
         double mean = 0;
-        for (int64_t w = 0; w < n; w++)
-            column[w] = (float)i->x[w * c->n_instruments + k];
-        qsort(column, (size_t)n, sizeof *column, compare_down);
-        for (int64_t w = 0; w < half; w++)
-            mean += (double)column[w] / (double)half;
-        instrument[k] = (float)mean;
+        for (int64_t w = 0; w < half; w++) { /* the w-th largest to its place */
+            int64_t most = w;
+            for (int64_t v = w + 1; v < n; v++)
+                most = instrument[v * I + k] > instrument[most * I + k] ? v : most;
+            const float t = instrument[most * I + k];
+            instrument[most * I + k] = instrument[w * I + k];
+            instrument[w * I + k] = t;
+            mean += (double)t / (double)half;
+        }
+        instrument_probability[k] = (float)mean;
     }
-    free(column);
-    return BL_OK;
 }
 
 int blocks_classifier_is_silent(const float *x, int64_t n)
@@ -307,43 +345,51 @@ static bl_status check_sound(const float *x, int64_t n, int sample_rate, bl_erro
     return BL_OK;
 }
 
+/* A window from sample `start` on; what ends too early is repeated. */
+static void cut_window(const float *mono, int64_t n_samples, int64_t start, int64_t length, float *out)
+{
+    const int64_t have = n_samples - start < length ? n_samples - start : length;
+    for (int64_t i = 0; i < length; i++)
+        out[i] = mono[start + i % have];
+}
+
 bl_status blocks_classifier_run(blocks_classifier *c, const float *mono, int64_t n_samples, int sample_rate,
                                 float *genre_probability, float *instrument_probability, bl_error *err)
 {
-    bl_status status = check_sound(mono, n_samples, sample_rate, err);
-    if (status != BL_OK)
-        return status;
-    const int64_t n = audio_resample_length(n_samples, sample_rate, c->fx->sample_rate);
-    const int64_t window = (int64_t)(c->window_s * c->fx->sample_rate), room = n > window ? n : window;
-    int64_t hop = (int64_t)(c->hop_s * c->fx->sample_rate), most = (room - window) / hop + 1;
-    if (most > MOST_WINDOWS) { /* of a long recording, windows spread evenly over it */
-        most = MOST_WINDOWS;
-        hop = (room - window) / (most - 1);
-    }
-    float *x = malloc((size_t)room * sizeof *x), *rows = malloc((size_t)most * (size_t)c->n_features * sizeof *rows);
+    const int G = c->n_genres, I = c->n_instruments;
+    bl_error local = { 0 };
+    bl_error *e = err ? err : &local;
+    if (check_sound(mono, n_samples, sample_rate, e) != BL_OK)
+        return e->code;
+    blocks_band_powers *bands = blocks_band_powers_new(c->fx, sample_rate, e);
+    const int64_t length = bands ? c->window_frames * bands->hop : 1, last_start = n_samples > length ? n_samples - length : 0;
+    const int64_t wanted = (last_start + length - 1) / length + 1, n_windows = wanted > MOST_WINDOWS ? MOST_WINDOWS : wanted;
+    float *x = malloc((size_t)length * sizeof *x), *rows = malloc((size_t)(n_windows * (G + I)) * sizeof *rows);
     int64_t n_rows = 0;
 
-    for (int k = 0; k < c->n_genres && genre_probability; k++)
-        genre_probability[k] = 1 / (float)c->n_genres;
-    for (int k = 0; k < c->n_instruments && instrument_probability; k++)
+    for (int k = 0; k < G && genre_probability; k++)
+        genre_probability[k] = 1 / (float)G;
+    for (int k = 0; k < I && instrument_probability; k++)
         instrument_probability[k] = 0;
     if (!x || !rows)
-        status = bl_fail(err, BL_ENOMEM, "no memory to classify %lld samples", (long long)n_samples);
-    else
-        status = audio_resample_buffer(mono, n_samples, sample_rate, c->fx->sample_rate, AUDIO_RESAMPLE_FAST, x, err);
-    for (int64_t i = n; status == BL_OK && i < room; i++)
-        x[i] = x[i - n];
-    for (int64_t w = 0; status == BL_OK && w < most; w++) {
-        if (blocks_classifier_is_silent(x + w * hop, window))
+        bl_fail(e, BL_ENOMEM, "no memory to classify %lld samples", (long long)n_samples);
+    for (int64_t w = 0; e->code == BL_OK && w < n_windows; w++) {
+        float *power = NULL;
+        int64_t n_frames = 0;
+        cut_window(mono, n_samples, n_windows > 1 ? last_start * w / (n_windows - 1) : 0, length, x);
+        if (blocks_classifier_is_silent(x, length))
             continue;
-        status = blocks_classifier_row(c->fx, x + w * hop, window, rows + n_rows * c->n_features, err);
+        if (blocks_band_powers_run(bands, x, length, &power, &n_frames, e) == BL_OK) {
+            BL_ASSERT(n_frames >= c->window_frames);
+            blocks_classifier_windows(c, power, 1, rows + n_rows * G, rows + n_windows * G + n_rows * I, e);
+        }
+        free(power);
         n_rows++;
     }
-    if (status == BL_OK && n_rows > 0) {
-        blocks_classifier_scale(c, rows, n_rows);
-        status = blocks_classifier_judge(c, rows, n_rows, genre_probability, instrument_probability, err);
-    }
+    if (e->code == BL_OK && n_rows > 0)
+        blocks_classifier_verdict(c, rows, rows + n_windows * G, n_rows, genre_probability, instrument_probability);
+    blocks_band_powers_free(bands);
     free(x);
     free(rows);
-    return status;
+    return e->code;
 }

@@ -1,30 +1,31 @@
-#include "blocks/classifier_train.h"
+#include "blocks/classifier_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct settings {
-    int    batch_size;
-    double cross_mixes, instrument_weight, noise;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
-} settings;
-
-static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
+static bl_status read_settings(const bl_config *c, blocks_classifier_settings *s, bl_error *err)
 {
     static const char section[] = "classifier_training";
-    s->batch_size = (int)bl_config_int(c, section, "batch_size", 64, 2, 65536, err);
-    s->cross_mixes = bl_config_real(c, section, "cross_mixes", 0.3, 0, 0.9, err);
-    s->instrument_weight = bl_config_real(c, section, "instrument_weight", 1, 0, 1000, err);
-    s->noise = bl_config_real(c, section, "noise", 0.1, 0, 10, err);
-    /* read when the windows are collected */
-    bl_config_int(c, section, "windows", 40, 0, 100000, err);
-    bl_config_int(c, section, "max_windows", 6000, 1, 100000000, err);
-    bl_config_real(c, section, "stem_dropout", 0.25, 0, 0.99, err);
-    bl_config_real(c, section, "voice_dropout", 0.5, 0, 0.99, err);
-    bl_config_real(c, section, "stem_gain_db", 6, 0, 60, err);
-    bl_config_real(c, section, "tilt_db", 6, 0, 40, err);
+    s->batch_size = (int)bl_config_int(c, section, "batch_size", 32, 2, 65536, err);
+    s->remixes = bl_config_real(c, section, "remixes", 0.4, 0, 1, err);
+    s->cross_mixes = bl_config_real(c, section, "cross_mixes", 0.2, 0, 1, err);
+    s->voices = bl_config_real(c, section, "voices", 0.06, 0, 1, err);
+    s->noises = bl_config_real(c, section, "noises", 0.03, 0, 1, err);
+    s->stem_dropout = bl_config_real(c, section, "stem_dropout", 0.25, 0, 0.99, err);
+    s->voice_dropout = bl_config_real(c, section, "voice_dropout", 0.5, 0, 0.99, err);
+    s->stem_gain_db = bl_config_real(c, section, "stem_gain_db", 6, 0, 60, err);
+    s->recolour = bl_config_real(c, section, "recolour", 0.7, 0, 1, err);
+    s->eq_db = bl_config_real(c, section, "eq_db", 8, 0, 60, err);
+    s->lowpass = bl_config_real(c, section, "lowpass", 0.2, 0, 1, err);
+    s->reverb = bl_config_real(c, section, "reverb", 0.4, 0, 1, err);
+    s->noise = bl_config_real(c, section, "noise", 0.4, 0, 1, err);
+    s->compress = bl_config_real(c, section, "compress", 0.3, 0, 1, err);
+    s->shift = bl_config_real(c, section, "shift", 0.5, 0, 1, err);
+    s->mask = bl_config_real(c, section, "mask", 0.5, 0, 1, err);
+    s->instrument_weight = bl_config_real(c, section, "instrument_weight", 3, 0, 1000, err);
+    s->label_smoothing = bl_config_real(c, section, "label_smoothing", 0.05, 0, 0.9, err);
+    bl_config_real(c, section, "song_s", 90, 1, 36000, err); /* read when the sounds are collected */
     const int accumulate = (int)bl_config_int(c, section, "accumulate", 1, 1, 4096, err);
     const int64_t n_steps = bl_config_int(c, section, "steps", 3000, 1, 1000000000, err);
     nn_optimizer_read(c, section, &s->optimizer, err);
@@ -35,57 +36,38 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
 
 bl_status blocks_classifier_settings_read(const blocks_classifier *c, bl_error *err)
 {
-    settings s = { 0 };
+    blocks_classifier_settings s = { 0 };
     return read_settings(c->config, &s, err);
 }
 
 struct blocks_classifier_trainer {
-    blocks_classifier         *c;
-    const blocks_window_table *table;
+    blocks_classifier   *c;
+    const blocks_sounds *sounds;
     nn_tape      *tape;
     nn_optimizer *optimizer;
     bl_rng        rng;
-    settings      set;
-    int64_t      *index, *first; /* training rows by genre, those without one last; [n_genres + 2] where each begins */
-    float        *rows, *genre, *labels, *known; /* of a batch */
+    blocks_classifier_settings set;
+    blocks_mixer  mixer;
+    float        *power, *mel, *latent, *genre, *labels, *known, *scratch; /* of a batch */
 };
 
-static void scale_to(blocks_classifier *c, const blocks_window_table *table)
+static bl_status allocate(blocks_classifier_trainer *t, bl_error *err)
 {
-    for (int i = 0; i < c->n_features; i++) {
-        double sum = 0, squares = 0, n = 0;
-        for (int64_t r = 0; r < table->n; r++)
-            if (!table->held_out[r]) {
-                sum += (double)table->rows[r * c->n_features + i];
-                n++;
-            }
-        for (int64_t r = 0; r < table->n; r++)
-            if (!table->held_out[r]) {
-                const double d = (double)table->rows[r * c->n_features + i] - sum / n;
-                squares += d * d;
-            }
-        const double deviation = sqrt(squares / n);
-        c->mean[i] = (float)(sum / n);
-        c->scale[i] = deviation > 1e-6 ? (float)(1 / deviation) : 0;
-    }
+    const blocks_classifier *c = t->c;
+    const size_t B = (size_t)t->set.batch_size, T = (size_t)c->window_frames, M = (size_t)c->fx->n_mels;
+    t->power = malloc(B * T * M * sizeof *t->power);
+    t->mel = malloc(B * T * M * sizeof *t->mel);
+    t->latent = malloc(B * T * (size_t)c->fx->dim * sizeof *t->latent);
+    t->genre = malloc(B * (size_t)c->n_genres * sizeof *t->genre);
+    t->labels = malloc(B * (size_t)c->n_instruments * sizeof *t->labels);
+    t->known = malloc(B * (size_t)c->n_instruments * sizeof *t->known);
+    t->scratch = malloc(T * M * sizeof *t->scratch);
+    if (!t->power || !t->mel || !t->latent || !t->genre || !t->labels || !t->known || !t->scratch)
+        return bl_fail(err, BL_ENOMEM, "no memory for training");
+    return BL_OK;
 }
 
-static int64_t sort_rows(blocks_classifier_trainer *t)
-{
-    const blocks_window_table *table = t->table;
-    int64_t n = 0;
-    for (int g = 0; g <= table->n_genres; g++) {
-        const int genre = g < table->n_genres ? g : -1;
-        t->first[g] = n;
-        for (int64_t r = 0; r < table->n; r++)
-            if (!table->held_out[r] && table->genre[r] == genre)
-                t->index[n++] = r;
-    }
-    t->first[table->n_genres + 1] = n;
-    return n;
-}
-
-blocks_classifier_trainer *blocks_classifier_trainer_new(blocks_classifier *c, const blocks_window_table *table, uint64_t seed,
+blocks_classifier_trainer *blocks_classifier_trainer_new(blocks_classifier *c, const blocks_sounds *sounds, uint64_t seed,
                                                          bl_error *err)
 {
     bl_error local = { 0 };
@@ -96,30 +78,16 @@ blocks_classifier_trainer *blocks_classifier_trainer_new(blocks_classifier *c, c
         return NULL;
     }
     t->c = c;
-    t->table = table;
-    if (table->n_features != c->n_features || table->n_genres != c->n_genres || table->n_instruments != c->n_instruments) {
-        bl_fail(e, BL_ESHAPE, "the windows have %d values, %d genres, %d instruments; the classifier %d, %d, %d",
-                table->n_features, table->n_genres, table->n_instruments, c->n_features, c->n_genres, c->n_instruments);
+    t->sounds = sounds;
+    if (sounds->n_mels != c->fx->n_mels || sounds->n_genres != c->n_genres || sounds->n_instruments != c->n_instruments)
+        bl_fail(e, BL_ESHAPE, "the sounds have %d bands, %d genres, %d instruments; the classifier %d, %d, %d", sounds->n_mels,
+                sounds->n_genres, sounds->n_instruments, c->fx->n_mels, c->n_genres, c->n_instruments);
+    else if (sounds->n_mels > 1024)
+        bl_fail(e, BL_EARG, "%s: features.n_mels: the classifier learns from at most 1024 bands, got %d", bl_config_name(c->config),
+                sounds->n_mels);
+    if (e->code || read_settings(c->config, &t->set, e) != BL_OK || allocate(t, e) != BL_OK ||
+        blocks_mixer_new(&t->mixer, sounds, &t->set, c->window_frames, e) != BL_OK)
         goto fail;
-    }
-    if (read_settings(c->config, &t->set, e) != BL_OK)
-        goto fail;
-    const size_t B = (size_t)t->set.batch_size, n = (size_t)c->n_instruments;
-    t->index = malloc((size_t)(table->n + 1) * sizeof *t->index);
-    t->first = malloc((size_t)(table->n_genres + 2) * sizeof *t->first);
-    t->rows = malloc(B * (size_t)c->n_features * sizeof *t->rows);
-    t->genre = malloc(B * sizeof *t->genre);
-    t->labels = malloc(B * n * sizeof *t->labels);
-    t->known = malloc(B * n * sizeof *t->known);
-    if (!t->index || !t->first || !t->rows || !t->genre || !t->labels || !t->known) {
-        bl_fail(e, BL_ENOMEM, "no memory for training");
-        goto fail;
-    }
-    if (sort_rows(t) == 0) {
-        bl_fail(e, BL_EFORMAT, "the dataset has no song to train on");
-        goto fail;
-    }
-    scale_to(c, table);
     bl_rng_seed(&t->rng, seed ^ 0x636c6173u);
     if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(c->params, "", &t->set.optimizer, e)))
         goto fail;
@@ -135,50 +103,34 @@ void blocks_classifier_trainer_free(blocks_classifier_trainer *t)
 {
     if (!t)
         return;
+    blocks_mixer_free(&t->mixer);
     nn_tape_free(t->tape);
     nn_optimizer_free(t->optimizer);
-    free(t->index);
-    free(t->first);
-    free(t->rows);
+    free(t->power);
+    free(t->mel);
+    free(t->latent);
     free(t->genre);
     free(t->labels);
     free(t->known);
+    free(t->scratch);
     free(t);
 }
 
 /* ---- a step ---- */
 
-static void fill_row(blocks_classifier_trainer *t, int b, int64_t r)
+static bl_status draw_batch(blocks_classifier_trainer *t, bl_error *err)
 {
-    const int F = t->c->n_features, I = t->c->n_instruments;
-    memcpy(t->rows + (int64_t)b * F, t->table->rows + r * F, (size_t)F * sizeof *t->rows);
-    t->genre[b] = (float)t->table->genre[r];
-    for (int i = 0; i < I; i++) {
-        const float label = t->table->labels[r * I + i];
-        t->known[b * I + i] = label >= 0;
-        t->labels[b * I + i] = label > 0;
+    const int B = t->set.batch_size, G = t->c->n_genres, I = t->c->n_instruments;
+    const int64_t one = t->c->window_frames * t->c->fx->n_mels;
+    for (int b = 0; b < B; b++) {
+        blocks_example e = { t->power + b * one, t->genre + b * G, t->labels + b * I };
+        blocks_mixer_draw(&t->mixer, &t->rng, t->scratch, &e);
     }
-}
-
-/* First the windows with a genre, genres equally often; then those without. Returns how many have one. */
-static int draw_batch(blocks_classifier_trainer *t)
-{
-    const int B = t->set.batch_size, G = t->c->n_genres;
-    const int64_t *first = t->first, without = first[G + 1] - first[G];
-    int n = without == 0 ? B : first[G] == 0 ? 0 : B - (int)lround(B * t->set.cross_mixes), b = 0;
-    for (; b < n; b++) {
-        int g;
-        do
-            g = (int)bl_rng_below(&t->rng, G);
-        while (first[g + 1] == first[g]);
-        fill_row(t, b, t->index[first[g] + bl_rng_below(&t->rng, first[g + 1] - first[g])]);
+    for (int64_t i = 0; i < (int64_t)B * I; i++) {
+        t->known[i] = t->labels[i] >= 0;
+        t->labels[i] = t->labels[i] > 0;
     }
-    for (; b < B; b++)
-        fill_row(t, b, t->index[first[G] + bl_rng_below(&t->rng, without)]);
-    blocks_classifier_scale(t->c, t->rows, B);
-    for (int64_t i = 0; i < (int64_t)B * t->c->n_features && t->set.noise > 0; i++)
-        t->rows[i] += (float)(t->set.noise * bl_rng_normal(&t->rng));
-    return n;
+    return blocks_classifier_inputs(t->c, t->power, B, t->mel, t->c->with_latents ? t->latent : NULL, err);
 }
 
 /* Binary cross-entropy over the labels that are known: softplus(x) - x y. */
@@ -193,20 +145,33 @@ static nn_node *instrument_loss(blocks_classifier_trainer *t, nn_node *logits, i
     return nn_affine(tape, nn_sum(tape, nn_mul(tape, each, nn_input(tape, shape, t->known))), n > 0 ? 1 / n : 0, 0);
 }
 
+/* Cross-entropy with targets that may be spread; an example without a genre has zeros. */
+static nn_node *genre_loss(blocks_classifier_trainer *t, nn_node *logits, int B)
+{
+    nn_tape *tape = t->tape;
+    const nn_shape shape = { 2, { B, t->c->n_genres } };
+    double n = 0;
+    for (int64_t i = 0; i < nn_count(&shape); i++)
+        n += (double)t->genre[i];
+    nn_node *each = nn_mul(tape, nn_log_softmax(tape, logits), nn_input(tape, shape, t->genre));
+    return nn_affine(tape, nn_sum(tape, each), n > 0 ? -1 / n : 0, 0);
+}
+
 /* Adds the gradients of one batch, and its losses to losses[]. */
 static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_error *err)
 {
-    const int B = t->set.batch_size, n = t->tape->dry ? B : draw_batch(t);
+    const int B = t->set.batch_size;
+    const int64_t T = t->c->window_frames;
     nn_tape *tape = t->tape;
-    nn_node *g = NULL, *i = NULL, *genre = NULL;
+    nn_node *g = NULL, *i = NULL;
 
+    if (!tape->dry && draw_batch(t, err) != BL_OK)
+        return err->code;
     nn_tape_reset(tape);
-    blocks_classifier_forward(t->c, tape, nn_input(tape, (nn_shape){ 2, { B, t->c->n_features } }, t->rows), &g, &i);
-    nn_node *instrument = instrument_loss(t, i, B), *loss = nn_affine(tape, instrument, t->set.instrument_weight, 0);
-    if (n > 0) {
-        genre = nn_cross_entropy(tape, nn_slice(tape, g, 0, 0, n), nn_input(tape, (nn_shape){ 1, { n } }, t->genre));
-        loss = nn_add(tape, genre, loss);
-    }
+    blocks_classifier_forward(t->c, tape, nn_input(tape, (nn_shape){ 3, { B, t->c->fx->n_mels, T } }, t->mel),
+                              t->c->with_latents ? nn_input(tape, (nn_shape){ 3, { B, t->c->fx->dim, T } }, t->latent) : NULL, &g, &i);
+    nn_node *genre = genre_loss(t, g, B), *instrument = instrument_loss(t, i, B);
+    nn_node *loss = nn_add(tape, genre, nn_affine(tape, instrument, t->set.instrument_weight, 0));
     nn_keep(instrument);
     nn_keep(genre);
     nn_backward(tape, loss);
@@ -243,221 +208,11 @@ bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double lo
     return BL_OK;
 }
 
-/* ---- figures ---- */
-
-/* A song as its windows show it: judged by the classifier, described by its MFCCs, labelled by what sounds in any window. */
-typedef struct song_view {
-    int    song, genre, held_out, n;
-    float *probability;   /* [n_genres], then [n_instruments] */
-    float *mfcc;          /* [N_KNN] mean over windows        */
-    float *labels;        /* [n_instruments]                  */
-} song_view;
-
-enum { N_KNN = 40, NEIGHBOURS = 3 };
-
-static bl_status view_song(blocks_classifier_trainer *t, int64_t from, int64_t to, song_view *v, bl_error *err)
-{
-    const int F = t->c->n_features, G = t->c->n_genres, I = t->c->n_instruments;
-    const blocks_window_table *table = t->table;
-    float *rows = malloc((size_t)(to - from) * (size_t)F * sizeof *rows);
-    bl_status status;
-    v->probability = malloc((size_t)(G + I) * sizeof(float));
-    v->mfcc = calloc(N_KNN, sizeof(float));
-    v->labels = malloc((size_t)I * sizeof(float));
-    if (!rows || !v->probability || !v->mfcc || !v->labels) {
-        free(rows);
-        return bl_fail(err, BL_ENOMEM, "no memory for validation");
-    }
-    v->song = table->song[from];
-    v->genre = table->genre[from];
-    v->held_out = table->held_out[from];
-    for (int i = 0; i < I; i++)
-        v->labels[i] = -1;
-    for (int64_t r = from; r < to; r++) {
-        if (table->kind[r] != BLOCKS_WINDOW_SONG)
-            continue;
-        memcpy(rows + (int64_t)v->n++ * F, table->rows + r * F, (size_t)F * sizeof *rows);
-        for (int k = 0; k < N_KNN; k++)
-            v->mfcc[k] += table->rows[r * F + BLOCKS_SONG_MFCC + k];
-        for (int i = 0; i < I; i++)
-            v->labels[i] = fmaxf(v->labels[i], table->labels[r * I + i]);
-    }
-    for (int k = 0; k < N_KNN && v->n > 0; k++)
-        v->mfcc[k] /= (float)v->n;
-    blocks_classifier_scale(t->c, rows, v->n);
-    status = v->n ? blocks_classifier_judge(t->c, rows, v->n, v->probability, v->probability + G, err) : BL_OK;
-    free(rows);
-    return status;
-}
-
-/* Songs of the table, one after the other; the rows of a song follow each other. */
-static bl_status view_songs(blocks_classifier_trainer *t, song_view **views, int *n, bl_error *err)
-{
-    int capacity = 0;
-    *views = NULL;
-    *n = 0;
-    for (int64_t from = 0, to; from < t->table->n; from = to) {
-        for (to = from + 1; to < t->table->n && t->table->song[to] == t->table->song[from]; to++)
-            ;
-        if (t->table->song[from] < 0)
-            continue;
-        if (*n == capacity) {
-            capacity = capacity ? 2 * capacity : 64;
-            song_view *more = realloc(*views, (size_t)capacity * sizeof *more);
-            if (!more)
-                return bl_fail(err, BL_ENOMEM, "no memory for validation");
-            *views = more;
-        }
-        memset(&(*views)[*n], 0, sizeof **views);
-        if (view_song(t, from, to, &(*views)[(*n)++], err) != BL_OK)
-            return err->code;
-    }
-    return BL_OK;
-}
-
-typedef struct neighbours {
-    int nearest[NEIGHBOURS], n;
-} neighbours;
-
-/* The training songs whose standardised MFCC statistics are nearest; a training song is not its own neighbour. */
-static neighbours find_neighbours(const blocks_classifier *c, const song_view *views, int n, int of)
-{
-    neighbours found = { { 0 }, 0 };
-    double distance[NEIGHBOURS];
-    for (int i = 0; i < n; i++) {
-        double d = 0;
-        int at = found.n;
-        if (views[i].held_out || i == of || !views[i].n)
-            continue;
-        for (int k = 0; k < N_KNN; k++) {
-            const double x = ((double)views[i].mfcc[k] - (double)views[of].mfcc[k]) * (double)c->scale[BLOCKS_SONG_MFCC + k];
-            d += x * x;
-        }
-        while (at > 0 && d < distance[at - 1])
-            at--;
-        if (at == NEIGHBOURS)
-            continue;
-        for (int k = found.n < NEIGHBOURS ? found.n : NEIGHBOURS - 1; k > at; k--) {
-            distance[k] = distance[k - 1];
-            found.nearest[k] = found.nearest[k - 1];
-        }
-        distance[at] = d;
-        found.nearest[at] = i;
-        found.n += found.n < NEIGHBOURS;
-    }
-    return found;
-}
-
-/* The genre most neighbours have; of equals that of the nearest. */
-static int vote(const song_view *views, const neighbours *near)
-{
-    int best = -1, most = 0;
-    for (int i = 0; i < near->n; i++) {
-        int votes = 0;
-        for (int k = 0; k < near->n; k++)
-            votes += views[near->nearest[k]].genre == views[near->nearest[i]].genre;
-        if (votes > most) {
-            most = votes;
-            best = views[near->nearest[i]].genre;
-        }
-    }
-    return best;
-}
-
-typedef struct counts {
-    double hits, misses, false_alarms;
-} counts;
-
-static void count(counts *c, int said, int is)
-{
-    c->hits += said && is;
-    c->misses += !said && is;
-    c->false_alarms += said && !is;
-}
-
-static double f1(const counts *c)
-{
-    const double all = 2 * c->hits + c->misses + c->false_alarms;
-    return all > 0 ? 2 * c->hits / all : 0;
-}
-
-static void score_views(blocks_classifier_trainer *t, const song_view *views, int n, blocks_classifier_score *score)
-{
-    const int G = t->c->n_genres, I = t->c->n_instruments;
-    int held_out = 0, with_genre = 0, with_instruments = 0, majority = 0, right = 0, right_majority = 0, right_knn = 0;
-    counts own = { 0, 0, 0 }, common = { 0, 0, 0 }, knn = { 0, 0, 0 };
-
-    for (int i = 0; i < n; i++)
-        held_out += views[i].held_out && views[i].n;
-    for (int g = 0, most = 0; g < G; g++) {
-        int k = 0;
-        for (int i = 0; i < n; i++)
-            k += !views[i].held_out && views[i].genre == g;
-        if (k > most) {
-            most = k;
-            majority = g;
-        }
-    }
-    for (int i = 0; i < n; i++) {
-        const song_view *v = &views[i];
-        if (v->held_out != (held_out > 0) || !v->n)
-            continue;
-        const neighbours near = find_neighbours(t->c, views, n, i);
-        int best = 0;
-        for (int g = 1; g < G; g++)
-            best = v->probability[g] > v->probability[best] ? g : best;
-        score->n_songs++;
-        if (v->genre >= 0) {
-            with_genre++;
-            right += best == v->genre;
-            right_majority += majority == v->genre;
-            right_knn += vote(views, &near) == v->genre;
-        }
-        for (int k = 0; k < I; k++) {
-            int votes = 0, songs = 0, yes = 0;
-            if (v->labels[k] < 0)
-                continue;
-            with_instruments = 1;
-            for (int j = 0; j < near.n; j++)
-                votes += views[near.nearest[j]].labels[k] > 0;
-            for (int j = 0; j < n; j++) {
-                songs += !views[j].held_out && views[j].labels[k] >= 0;
-                yes += !views[j].held_out && views[j].labels[k] > 0;
-            }
-            count(&own, v->probability[G + k] > 0.5f, v->labels[k] > 0);
-            count(&common, 2 * yes > songs, v->labels[k] > 0);
-            count(&knn, 2 * votes > near.n, v->labels[k] > 0);
-        }
-    }
-    score->genre = with_genre ? (double)right / with_genre : -1;
-    score->genre_majority = with_genre ? (double)right_majority / with_genre : -1;
-    score->genre_knn = with_genre ? (double)right_knn / with_genre : -1;
-    score->instruments = with_instruments ? f1(&own) : -1;
-    score->instruments_majority = with_instruments ? f1(&common) : -1;
-    score->instruments_knn = with_instruments ? f1(&knn) : -1;
-    score->loss = 0;
-    for (int i = 0; i < n; i++)
-        if (views[i].held_out == (held_out > 0) && views[i].n && views[i].genre >= 0)
-            score->loss -= log(fmax(1e-9, (double)views[i].probability[views[i].genre])) / with_genre;
-}
-
 bl_status blocks_classifier_trainer_validate(blocks_classifier_trainer *t, blocks_classifier_score *score, bl_error *err)
 {
-    song_view *views = NULL;
-    int n = 0;
-    bl_status status = view_songs(t, &views, &n, err);
-    memset(score, 0, sizeof *score);
-    if (status == BL_OK) {
-        score_views(t, views, n, score);
+    if (blocks_classifier_score_songs(t->c, &t->mixer, score, err) == BL_OK)
         nn_schedule_watch(&t->set.schedule, score->loss);
-    }
-    for (int i = 0; i < n; i++) {
-        free(views[i].probability);
-        free(views[i].mfcc);
-        free(views[i].labels);
-    }
-    free(views);
-    return status;
+    return err->code;
 }
 
 /* ---- checkpoints ---- */

@@ -88,7 +88,8 @@ bl_status infer_analyzer_read_any(const char *path, const char *model_dir, int w
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 
-/* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. */
+/* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. A genre
+ * that it gives less than 0.35 is not acted on: it is pop then, at the probability of pop. */
 bl_status infer_analyzer_genre(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* Loads the chord network of model_dir only when the recording has an accompaniment whose chords or key are not given. */

@@ -56,17 +56,25 @@ bl_status infer_hear_genre(infer_song *song, const infer_plan *plan, const char 
     return status;
 }
 
+/* Below this nothing is known, as of most bare voices: then the band is one that offends nobody, at its own low probability. */
+static const double UNSURE = 0.35;
+static const char NEUTRAL[] = "pop";
+
 static void take_genre(const infer_genre_evidence *e, infer_plan *plan)
 {
     double sum = 0;
-    int best = 0;
+    int top = 0;
     for (int i = 1; i < e->n_genres; i++)
-        if (e->genre[i].log_p > e->genre[best].log_p)
-            best = i;
+        if (e->genre[i].log_p > e->genre[top].log_p)
+            top = i;
     for (int i = 0; i < e->n_genres; i++)
-        sum += exp((e->genre[i].log_p - e->genre[best].log_p) / e->seconds);
+        sum += exp((e->genre[i].log_p - e->genre[top].log_p) / e->seconds);
+    int best = top;
+    for (int i = 0; i < e->n_genres && 1 / sum < UNSURE; i++)
+        if (!strcmp(e->genre[i].name, NEUTRAL))
+            best = i;
     data_genre_normalise(e->genre[best].name, plan->genre, sizeof plan->genre);
-    plan->genre_probability = plan->confidence.genre = 1 / sum;
+    plan->genre_probability = plan->confidence.genre = exp((e->genre[best].log_p - e->genre[top].log_p) / e->seconds) / sum;
     plan->has |= INFER_HAS_GENRE;
 }
 

@@ -1,4 +1,4 @@
-/* Learns the genre and the instruments of songs: dataset -> windows mixed from stems -> network -> OUT/classifier.h5, with
+/* Learns the genre and the instruments of songs: dataset -> windows mixed from band powers of stems -> network -> OUT/classifier.h5, with
  * figures on songs it never heard beside the majority and the nearest songs by MFCC. */
 #include "base/file.h"
 #include "base/progress.h"
@@ -22,7 +22,7 @@ static const bl_cli_program program = {
 typedef struct model {
     data_dataset              *dataset;
     blocks_classifier         *classifier;
-    blocks_window_table        table;
+    blocks_sounds              sounds;
     blocks_classifier_trainer *trainer;
     blocks_classifier_score    score;
     int64_t                    seed, n_steps, save_every, validate_every;
@@ -107,18 +107,18 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
         return err->code;
     m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
     if (!m->dataset ||
-        blocks_windows_collect(fx, m->dataset, opt->config, (uint64_t)opt->seed, opt->quiet, &m->table, err) != BL_OK) {
+        blocks_sounds_collect(fx, m->dataset, opt->config, opt->quiet, &m->sounds, err) != BL_OK) {
         blocks_feature_extractor_free(fx);
         return err->code;
     }
-    m->classifier = blocks_classifier_new(opt->config, fx, m->table.genres, m->table.n_genres, m->table.instruments,
-                                          m->table.n_instruments, (uint64_t)opt->seed, err);
+    m->classifier = blocks_classifier_new(opt->config, fx, m->sounds.genres, m->sounds.n_genres, m->sounds.instruments,
+                                          m->sounds.n_instruments, (uint64_t)opt->seed, err);
     if (!m->classifier || read_keys(m, err) != BL_OK)
         return err->code;
-    m->trainer = blocks_classifier_trainer_new(m->classifier, &m->table, (uint64_t)opt->seed, err);
+    m->trainer = blocks_classifier_trainer_new(m->classifier, &m->sounds, (uint64_t)opt->seed, err);
     if (m->trainer && !opt->quiet)
-        fprintf(stderr, "%lld windows, %d genres, %d instruments\n", (long long)m->table.n, m->table.n_genres,
-                m->table.n_instruments);
+        fprintf(stderr, "%d songs and recordings, %d genres, %d instruments\n", m->sounds.n_songs, m->sounds.n_genres,
+                m->sounds.n_instruments);
     /* The loop compares it with the checkpoint's, which has what the network filled in. */
     bl_config *whole = bl_config_copy(m->classifier->config);
     if (whole) {
@@ -158,14 +158,16 @@ int main(int argc, char **argv)
         status = train_loop_run(&loop, &opt, &err);
     if (status == BL_OK && m.score.n_songs > 0) {
         const blocks_classifier_score *s = &m.score;
-        printf("%d songs%s:\n", s->n_songs, m.table.n_genres && s->n_songs ? " that were held out (or all, where none was)" : "");
+        printf("%d songs%s:\n", s->n_songs, m.sounds.n_genres && s->n_songs ? " that were held out (or all, where none was)" : "");
         print_line("accuracy of the genre", s->genre, s->genre_majority, s->genre_knn);
         print_line("F1 of the instruments", s->instruments, s->instruments_majority, s->instruments_knn);
+        if (s->genre >= 0)
+            printf("  temperature of the genre %.2f, negative log likelihood %.2f\n", s->temperature, s->loss);
         printf("wrote %s\n", m.path);
     }
     rc = train_loop_exit(&loop, status, &err);
     blocks_classifier_trainer_free(m.trainer);
-    blocks_window_table_free(&m.table);
+    blocks_sounds_free(&m.sounds);
     blocks_classifier_free(m.classifier);
     data_dataset_free(m.dataset);
     train_options_free(&opt);
