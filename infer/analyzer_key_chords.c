@@ -55,27 +55,35 @@ static bl_status heard_chords(const infer_song *song, const infer_plan *plan, co
 
 /* ---- key ---- */
 
-/* From the chords that sound likeliest without knowing a key. Beside them the network's own guess counts little: it decides where
- * there are no chords to speak of. */
-static bl_status weigh_harmony(const infer_song *song, const infer_plan *plan, double log_p[AUDIO_KEYS], bl_error *err)
+/* Adds what the accompaniment says of the key: the degrees of the chords that sound likeliest without knowing a key. Beside them
+ * the network's own guess counts little: it decides where there are no chords to speak of. */
+static bl_status weigh_harmony(const infer_song *song, const infer_plan *plan, double score[AUDIO_KEYS], bl_error *err)
 {
     static const double NETWORK = 0.1;
+    double log_p[MUSIC_KEYS];
     music_chord_span *spans = NULL;
     int n = 0;
-    double sum = 0, top = -HUGE_VAL;
     if (heard_chords(song, plan, NULL, &spans, &n, err) != BL_OK)
         return err->code;
     music_chord_key(spans, n, log_p);
     free(spans);
     for (int k = 0; k < AUDIO_KEYS; k++)
-        top = fmax(top, log_p[k] += NETWORK * song->harmony.key[k]);
+        score[k] += log_p[k] + NETWORK * song->harmony.key[k];
+    return BL_OK;
+}
+
+static void normalise(double log_p[AUDIO_KEYS])
+{
+    double sum = 0, top = -HUGE_VAL;
+    for (int k = 0; k < AUDIO_KEYS; k++)
+        top = fmax(top, log_p[k]);
     for (int k = 0; k < AUDIO_KEYS; k++)
         sum += exp(log_p[k] - top);
     for (int k = 0; k < AUDIO_KEYS; k++)
         log_p[k] -= top + log(sum);
-    return BL_OK;
 }
 
+/* The melody over an accompaniment counts half: it sings of the same chords. */
 bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
     audio_rhythm r = { .bpm = plan->tempo_bpm, .beats_s = plan->beats_s, .n_beats = plan->n_beats,
@@ -83,10 +91,14 @@ bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_s
                        .beats_per_bar = plan->beats_per_bar,
                        .first_downbeat = plan->n_downbeats ? infer_nearest_beat(plan, plan->downbeats_s[0]) : 0 };
     double log_p[AUDIO_KEYS];
-    if (!has_accompaniment(plan))
-        audio_key_weigh(sung->notes, sung->n_notes, sung->tuning_cents, &r, log_p);
-    else if (weigh_harmony(song, plan, log_p, err) != BL_OK)
-        return err->code;
+    audio_key_weigh(sung->notes, sung->n_notes, sung->tuning_cents, &r, log_p);
+    if (has_accompaniment(plan)) {
+        for (int k = 0; k < AUDIO_KEYS; k++)
+            log_p[k] *= 0.5;
+        if (weigh_harmony(song, plan, log_p, err) != BL_OK)
+            return err->code;
+        normalise(log_p);
+    }
     const audio_key key = audio_key_decide(log_p);
     snprintf(plan->key, sizeof plan->key, "%s", key.name);
     plan->confidence.key = (double)key.confidence;

@@ -4,7 +4,7 @@
     /usr/bin/python3 tools/render_arrangements.py OUT --data ../shared/data --soundfont FONT.sf2 --seed 1 --songs 250
     /usr/bin/python3 tools/render_arrangements.py OUT ... --ids 012 018 --style plain
 
-Writes OUT/train/ID-SEED/mixture.flac and truth.json, as tools/render_dataset does (OUT/validation for a twelfth of the songs,
+Writes OUT/train/ID-SEED/mixture.flac, song.mid and truth.json, as tools/render_dataset does (OUT/validation for a twelfth of the songs,
 so that no song is on both sides in two arrangements; OUT/ID-SEED for named ones). The corpus' tracks sound as they are, in other
 instruments (style varied) or as written (plain: piano, a voice for the melody); a bass, a pad, strummed chords or power chords
 that follow the chord labels may join, and a drummer of the groove set, stretched onto the song's beats. Levels, tuning,
@@ -297,6 +297,7 @@ def render(folder, out, font, seed, seconds, rate, plain, drums):
     with tempfile.TemporaryDirectory() as temporary:
         midi, wav = pathlib.Path(temporary, "a.mid"), pathlib.Path(temporary, "a.wav")
         band.write(midi, cents)
+        band.write(out / "song.mid", cents)
         wet = "0" if rng.random() < 0.4 else "1"
         subprocess.run(["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", str(rate), "-R", wet, "-C", "0", "-F", str(wav), str(font), str(midi)],
                        check=True, stdout=subprocess.DEVNULL)
