@@ -249,6 +249,31 @@ static void the_bass_shows_the_root_of_every_new_chord(void **state)
     }
 }
 
+/* A mix has stretches without a chord: "N". */
+static void nothing_is_played_on_a_chord_that_is_none(void **state)
+{
+    static song s;
+    static const char *const band[] = { "bass", "piano", "organ", "electric guitar" };
+    (void)state;
+    for (int g = 0; g < 4; g++) {
+        compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+        strcpy(s.chords[8].name, "N");
+        strcpy(s.chords[9].name, "N");
+        music_score score = arrange_some(&s, genres[g], band, 4, NULL, 0);
+        for (int i = 0; i < score.n_tracks; i++) {
+            int before = 0;
+            for (int k = 0; k < score.tracks[i].n_notes; k++) {
+                const double onset = score.tracks[i].notes[k].onset_s;
+                before += onset < s.downbeats[8] - 0.04;
+                if (onset > s.downbeats[8] + 0.04 && onset < s.downbeats[10] - 0.6 * (s.beats[1] - s.beats[0]))
+                    fail_msg("%s, %s: a note at %g s, where there is no chord", genres[g], score.tracks[i].name, onset);
+            }
+            assert_true(before > 0);
+        }
+        music_score_free(&score);
+    }
+}
+
 static void chords_move_little_and_do_not_cross(void **state)
 {
     static song s;
@@ -448,6 +473,7 @@ int main(void)
         cmocka_unit_test(equal_input_gives_an_equal_score_and_another_seed_another),
         cmocka_unit_test(nothing_sounds_outside_the_intervals),
         cmocka_unit_test(the_bass_shows_the_root_of_every_new_chord),
+        cmocka_unit_test(nothing_is_played_on_a_chord_that_is_none),
         cmocka_unit_test(chords_move_little_and_do_not_cross),
         cmocka_unit_test(given_sections_are_taken),
         cmocka_unit_test(drums_fill_before_sections_and_the_song_ends_on_a_held_chord),
