@@ -40,7 +40,7 @@ static double fit(const music_chord_span *spans, int n, int tonic, int minor)
         return 0;
     score = TIME * time / total + (n_changes ? NEXT * next / n_changes : 0) - FIRST * degree_first[minor][first] -
             LAST * degree_last[minor][last];
-    return SHARPNESS * (score / 100 + TONIC * tonic_time / total);
+    return SHARPNESS * (n_changes + 1) / (n_changes + 2) * (score / 100 + TONIC * tonic_time / total);
 }
 
 void music_chord_key(const music_chord_span *spans, int n, double log_p[MUSIC_KEYS])
