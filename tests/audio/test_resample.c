@@ -29,7 +29,8 @@ static void a_sweep_comes_out_as_at_the_other_rate(void **state)
         { 44100, 48000, 19000, AUDIO_RESAMPLE_BEST, -125 },   { 48000, 44100, 19000, AUDIO_RESAMPLE_BEST, -125 },
         { 44100, 16000, 6500, AUDIO_RESAMPLE_BEST, -125 },    { 8000, 44100, 3400, AUDIO_RESAMPLE_BEST, -125 },
         { 44100, 22050, 9000, AUDIO_RESAMPLE_MEDIUM, -105 },  { 22050, 44100, 7000, AUDIO_RESAMPLE_FAST, -85 },
-        { 11025, 192000, 4800, AUDIO_RESAMPLE_BEST, -125 },
+        { 11025, 192000, 4800, AUDIO_RESAMPLE_BEST, -125 },   { 44100, 22050, 9400, AUDIO_RESAMPLE_FAST, -105 },
+        { 96000, 48000, 20500, AUDIO_RESAMPLE_FAST, -105 },
     };
     (void)state;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -62,6 +63,14 @@ static void above_half_the_new_rate_nothing_is_left(void **state)
     for (int i = 400; i < 15600; i++)
         level += (double)y[i] * (double)y[i];
     assert_true(10 * log10(level / 15200) < -120);
+    static float z[22050];
+    for (int i = 0; i < N; i++)
+        x[i] = (float)sin(2 * 3.14159265358979323846 * 12600 * i / 44100.0);
+    assert_int_equal(audio_resample_buffer(x, N, 44100, 22050, AUDIO_RESAMPLE_FAST, z, &err), BL_OK);
+    level = 0;
+    for (int i = 400; i < 21650; i++)
+        level += (double)z[i] * (double)z[i];
+    assert_true(10 * log10(level / 21250) < -100);
 }
 
 static void lengths_are_exact_for_every_ratio(void **state)
