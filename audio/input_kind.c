@@ -1,6 +1,7 @@
 #include "audio/separation.h"
 
 #include "audio/f0.h"
+#include "audio/resample.h"
 #include "audio/separation_parts.h"
 
 #include <math.h>
@@ -94,34 +95,52 @@ static void judge_melody(const audio_parts *p, audio_input_evidence *out)
     out->foreground = all > 0 ? (float)(front / all) : 0;
 }
 
+/* The middle EXCERPT_S of the recording, one channel, at no more than is needed: half the rate from 32 kHz on. */
+static bl_status take_excerpt(const audio_clip *clip, audio_clip *out, bl_error *err)
+{
+    const int64_t longest = (int64_t)(EXCERPT_S * clip->sample_rate);
+    const int64_t n = clip->n_samples < longest ? clip->n_samples : longest, first = (clip->n_samples - n) / 2;
+    audio_clip    all = { 0 };
+    bl_status     status = audio_clip_new(&all, clip->n_channels, n, clip->sample_rate, err);
+    if (status == BL_OK)
+        status = audio_clip_new(out, 1, n, clip->sample_rate, err);
+    for (int c = 0; c < clip->n_channels && status == BL_OK; c++)
+        memcpy(all.samples + c * n, clip->samples + c * clip->n_samples + first, sizeof *all.samples * (size_t)n);
+    if (status == BL_OK)
+        audio_clip_mono(&all, out->samples);
+    audio_clip_free(&all);
+    if (status == BL_OK && clip->sample_rate >= 32000) {
+        audio_clip full = *out;
+        status = audio_resample(&full, clip->sample_rate / 2, AUDIO_RESAMPLE_FAST, out, err);
+        audio_clip_free(&full);
+    }
+    return status;
+}
+
 bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, bl_error *err)
 {
     memset(out, 0, sizeof *out);
     if (clip->n_samples < 1 || clip->n_channels < 1 || clip->sample_rate < 4000)
         return bl_fail(err, BL_EARG, "listening: expected a signal at 4000 Hz or more, got %lld samples at %d Hz",
                        (long long)clip->n_samples, clip->sample_rate);
-    const int64_t  longest = (int64_t)(EXCERPT_S * clip->sample_rate);
-    const int64_t  n = clip->n_samples < longest ? clip->n_samples : longest, first = (clip->n_samples - n) / 2;
-    audio_clip     excerpt = { 0 }, all = { 0 };
+    audio_clip     excerpt = { 0 };
     audio_f0_track f0 = { 0 };
     audio_parts    parts = { 0 };
-    bl_status      status;
+    bl_status      status = take_excerpt(clip, &excerpt, err);
     double         peak = 0;
 
-    if ((status = audio_clip_new(&excerpt, 1, n, clip->sample_rate, err)) != BL_OK ||
-        (status = audio_clip_new(&all, clip->n_channels, n, clip->sample_rate, err)) != BL_OK)
-        goto done;
-    for (int c = 0; c < clip->n_channels; c++)
-        memcpy(all.samples + c * n, clip->samples + c * clip->n_samples + first, sizeof *all.samples * (size_t)n);
-    audio_clip_mono(&all, excerpt.samples);
+    if (status != BL_OK)
+        return status;
+    const int64_t n = excerpt.n_samples;
+    const int     rate = excerpt.sample_rate;
     for (int64_t i = 0; i < n; i++)
         peak = fmax(peak, fabs((double)excerpt.samples[i]));
     if (!(peak > SILENCE)) {
         out->confidence = 1;
         goto done;
     }
-    const double top_hz = fmin(1050, clip->sample_rate / 4.0);
-    if ((status = audio_f0_run(excerpt.samples, n, clip->sample_rate, (audio_f0_config){ .fmax_hz = top_hz }, &f0, err)) != BL_OK)
+    const double top_hz = fmin(1050, rate / 4.0);
+    if ((status = audio_f0_run(excerpt.samples, n, rate, (audio_f0_config){ .fmax_hz = top_hz }, &f0, err)) != BL_OK)
         goto done;
     judge_pitch(&f0, out);
     out->alone_score = 5.97f * out->voiced_energy + 6.66f * out->voiced_share - 7.62f;
@@ -131,7 +150,7 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
         out->confidence = 1 / (1 + expf(-out->alone_score));
         goto done;
     }
-    if ((status = audio_parts_new(&parts, clip->sample_rate, n, err)) != BL_OK ||
+    if ((status = audio_parts_new(&parts, rate, n, err)) != BL_OK ||
         (status = audio_parts_transform(&parts, &excerpt, 0, n, NULL, err)) != BL_OK ||
         (status = audio_parts_hpss(&parts, STEADY_S, err)) != BL_OK)
         goto done;
@@ -145,7 +164,6 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
     out->kind = out->voice_score > 0 ? AUDIO_INPUT_SONG : AUDIO_INPUT_INSTRUMENTAL;
     out->confidence = 1 / (1 + expf(-fabsf(out->voice_score)));
 done:
-    audio_clip_free(&all);
     audio_clip_free(&excerpt);
     audio_f0_free(&f0);
     audio_parts_free(&parts);
