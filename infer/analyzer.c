@@ -20,6 +20,7 @@ void infer_song_free(infer_song *song)
     blocks_harmony_free(&song->harmony);
     audio_f0_free(&song->f0);
     audio_notes_free(&song->sung);
+    audio_beat_activity_free(&song->beats);
     free(song->form.rows);
     audio_sketch_free(song->sketch);
     for (int i = 0; i < song->n_kept; i++)
@@ -47,6 +48,16 @@ bl_status infer_model_path(char *out, const char *model_dir, const char *name, b
         return bl_fail(err, BL_EIO, "%s: no such folder of models (--model)", model_dir);
     return bl_fail(err, BL_EIO, "%s: not there; make it with %s --config configs/rock.ini DATASET_DIR --out %s", out,
                    program, model_dir);
+}
+
+bl_status infer_ear_path(char *out, const char *model_dir, const char *name, bl_error *err)
+{
+    char shipped[BL_PATH_MAX];
+    if (bl_path_join(out, model_dir, name, err) != BL_OK)
+        return err->code;
+    if (bl_is_file(out))
+        return BL_OK;
+    return bl_path_join(shipped, "models", name, err) == BL_OK ? bl_find_shipped(out, shipped, err) : err->code;
 }
 
 /* ---- reading ---- */

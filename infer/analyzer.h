@@ -5,8 +5,8 @@
  *                             instrumental the whole
  *     infer_analyzer_genre    genre and the instruments in the recording (blocks/classifier.h)
  *     infer_analyzer_harmony  what an accompaniment sounds like, chord by chord (blocks/chords.h)
- *     infer_analyzer_listen   sung notes, tempo, beats, bars, key, sections, phrases; a beat slower than the genre's slowest
- *                             is taken as two
+ *     infer_analyzer_beats    what sounds like a beat and like a downbeat (blocks/beat_tracker.h)
+ *     infer_analyzer_listen   sung notes, tempo, beats, bars (audio/rhythm.h), key, sections, phrases
  *     infer_analyzer_tracks   the kept accompaniment as instrument tracks (blocks/segmenter.h, tone_detector.h)
  *     infer_analyzer_chords   chords for a bare melody (music/harmony.h), or those heard in the accompaniment (music/chord_path.h)
  *
@@ -23,6 +23,7 @@
 
 #include "audio/clip.h"
 #include "audio/notes.h"
+#include "audio/rhythm.h"
 #include "audio/sketch.h"
 #include "blocks/chords.h"
 #include "infer/plan.h"
@@ -69,6 +70,7 @@ typedef struct infer_song {
     int        n_kept;
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
     int        n_heard;
+    audio_beat_activity beats; /* filled by infer_analyzer_beats                                  */
     blocks_harmony harmony; /* of an accompaniment: filled by infer_analyzer_harmony              */
     double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
     uint64_t   hash;        /* of the samples: seeds the latent noise                             */
@@ -88,6 +90,9 @@ bl_status infer_analyzer_read_any(const char *path, const char *model_dir, int w
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 
+/* Loads beats.h5, of model_dir or else the one that ships, only when the plan lacks tempo, beats or bars. */
+bl_status infer_analyzer_beats(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
+
 /* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. A genre
  * that it gives less than 0.35 is not acted on: it is pop then, at the probability of pop. */
 bl_status infer_analyzer_genre(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
@@ -102,5 +107,8 @@ bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const 
 
 /* model_dir/name, or BL_EIO that says which program makes it. */
 bl_status infer_model_path(char *out, const char *model_dir, const char *name, bl_error *err);
+/* Of a model that knows nothing of a band and that training one does not make: model_dir/name where it is there, else the one
+ * that ships with the program. */
+bl_status infer_ear_path(char *out, const char *model_dir, const char *name, bl_error *err);
 
 #endif

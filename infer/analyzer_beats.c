@@ -1,9 +1,7 @@
 #include "infer/analyzer_private.h"
 
-#include "audio/rhythm.h"
-#include "base/config.h"
 #include "base/file.h"
-#include "infer/overrides.h"
+#include "blocks/beat_tracker.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -74,46 +72,24 @@ static bl_status take_beats(infer_plan *plan, const audio_rhythm *r, bl_error *e
     return BL_OK;
 }
 
-/* The slowest beat of the plan's genre by configs/genres.ini; 0: none is named, or the genre is not known yet. */
-static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err)
+enum { ALL = INFER_HAS_TEMPO | INFER_HAS_BEATS | INFER_HAS_METER | INFER_HAS_DOWNBEATS };
+
+bl_status infer_analyzer_beats(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err)
 {
     char path[BL_PATH_MAX];
-    bl_error own = { 0 };
-    *bpm = 0;
-    if (!(plan->has & INFER_HAS_GENRE))
+    if (song->is_long || song->beats.n_frames || (plan->has & ALL) == ALL)
         return BL_OK;
-    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
+    if (infer_ear_path(path, model_dir, "beats.h5", err) != BL_OK)
         return err->code;
-    bl_config *c = bl_config_load(path, &own);
-    if (c)
-        *bpm = bl_config_real(c, "slowest", plan->genre, 0, 20, 200, &own);
-    bl_config_free(c);
-    return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
-}
-
-/* Every beat becomes two, or every other goes; bars keep their number of beats; the grid's own unsteadiness stays. */
-static bl_status change_tempo(audio_rhythm *r, double factor, bl_error *err)
-{
-    const int halves = factor < 1;
-    if (halves)
-        infer_halve_beats(r->beats_s, &r->n_beats, r->first_downbeat);
-    else if (infer_double_beats(&r->beats_s, &r->n_beats, err) != BL_OK)
-        return err->code;
-    double *bars = realloc(r->downbeats_s, ((size_t)r->n_beats + 1) * sizeof *bars);
-    if (!bars)
-        return bl_fail(err, BL_ENOMEM, "no memory for the beats");
-    r->downbeats_s = bars;
-    r->first_downbeat = (halves ? r->first_downbeat / 2 : 2 * r->first_downbeat) % r->beats_per_bar;
-    r->n_downbeats = 0;
-    for (int i = r->first_downbeat; i < r->n_beats; i += r->beats_per_bar)
-        bars[r->n_downbeats++] = r->beats_s[i];
-    r->bpm *= factor;
-    return BL_OK;
+    blocks_beat_tracker *tracker = blocks_beat_tracker_load(path, err);
+    const bl_status      status = tracker ? blocks_beat_tracker_run(tracker, song->mono, song->n_lead, song->lead_rate, &song->beats, err)
+                                          : err->code;
+    blocks_beat_tracker_free(tracker);
+    return status;
 }
 
 bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
-    const unsigned all = INFER_HAS_TEMPO | INFER_HAS_BEATS | INFER_HAS_METER | INFER_HAS_DOWNBEATS;
     audio_rhythm r = { 0 };
     bl_status status = BL_OK;
 
@@ -123,30 +99,28 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
             return err->code;
         plan->has |= INFER_HAS_TEMPO;
     }
-    if ((plan->has & all) == all)
+    if ((plan->has & ALL) == ALL)
         return BL_OK;
     const double bpm = plan->has & INFER_HAS_TEMPO && plan->tempo_bpm >= 20 && plan->tempo_bpm <= 400 ? plan->tempo_bpm : 0;
-    status = audio_rhythm_analyze(song->mono, song->n_lead, song->lead_rate,
-                                  (audio_rhythm_config){ .bpm = bpm, .notes = sung->notes, .n_notes = sung->n_notes,
-                                                         .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0,
-                                                         .note_weight = strcmp(plan->input, "vocal") ? 0.2 : 0 },
+    /* Beside other instruments the notes of the voice would only blur what drums and bass say. */
+    const int alone = !strcmp(plan->input, "vocal"), known = (plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)) != 0;
+    status = audio_rhythm_analyze(plan->duration_s,
+                                  (audio_rhythm_config){ .bpm = bpm, .tempo_factor = known ? 0 : song->tempo_factor, .activity = &song->beats,
+                                                         .notes = alone ? sung->notes : NULL, .n_notes = alone ? sung->n_notes : 0,
+                                                         .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0 },
                                   &r, err);
-    double slowest = 0;
-    if (status == BL_OK && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
-        status = slowest_beat(plan, &slowest, err);
-    if (status == BL_OK && r.bpm < slowest)
-        status = change_tempo(&r, 2, err);
-    if (status == BL_OK && song->tempo_factor > 0 && song->tempo_factor != 1 && !(plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)))
-        status = change_tempo(&r, song->tempo_factor, err);
     if (status != BL_OK) {
         audio_rhythm_free(&r);
         return status;
     }
-    if (!(plan->has & INFER_HAS_METER))
+    if (!(plan->has & INFER_HAS_METER)) {
         plan->beats_per_bar = r.beats_per_bar;
+        plan->confidence.meter = (double)r.bar_confidence;
+    }
     if (!(plan->has & INFER_HAS_TEMPO)) {
         plan->tempo_bpm = r.bpm;
         plan->confidence.tempo = (double)r.confidence;
+        plan->confidence.other_bpm = r.other_bpm;
     }
     if (!(plan->has & INFER_HAS_BEATS))
         status = take_beats(plan, &r, err);

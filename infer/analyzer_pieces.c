@@ -110,6 +110,9 @@ static bl_status append_piece(infer_song *song, const infer_song *piece, const s
                              piece->form.hop_s, p, err);
     if (status == BL_OK)
         status = append_harmony(&song->harmony, &piece->harmony, p, err);
+    const shared_rows beats[] = { { &song->beats.beat, piece->beats.beat, 1 }, { &song->beats.downbeat, piece->beats.downbeat, 1 } };
+    if (status == BL_OK && piece->beats.n_frames)
+        status = append_all(beats, 2, &song->beats.n_frames, piece->beats.n_frames, song->beats.hop_s = piece->beats.hop_s, p, err);
     if (status == BL_OK)
         status = append_notes(&song->sung, &piece->sung, p, err);
     song->f0.hop_s = f->hop_s;
@@ -141,6 +144,8 @@ static bl_status hear_piece(infer_song *song, const audio_clip *clip, const stre
         status = infer_hear_genre(piece, plan, model_dir, err);
     if (status == BL_OK)
         status = infer_analyzer_harmony(piece, plan, model_dir, err);
+    if (status == BL_OK)
+        status = infer_analyzer_beats(piece, plan, model_dir, err);
     if (status == BL_OK)
         status = infer_hear_melody(piece, plan, err);
     if (status == BL_OK)

@@ -76,6 +76,8 @@ static bl_status decide(run *r, const arguments *a, bl_error *err)
     if (status == BL_OK)
         status = stage(r, "harmony", infer_analyzer_harmony(song, plan, r->model_dir, err));
     if (status == BL_OK)
+        status = stage(r, "beats", infer_analyzer_beats(song, plan, r->model_dir, err));
+    if (status == BL_OK)
         status = stage(r, "listen", infer_analyzer_listen(song, plan, err));
     if (status == BL_OK)
         status = infer_arranger_style(plan->genre, style, err);

@@ -303,6 +303,7 @@ static bl_status hear(run *r, bl_error *err)
         status = song_context(r, err);
     if (stage(r, "features", status, err) != BL_OK ||
         stage(r, "harmony", infer_analyzer_harmony(&r->song, p, r->model_dir, err), err) != BL_OK ||
+        stage(r, "beats", infer_analyzer_beats(&r->song, p, r->model_dir, err), err) != BL_OK ||
         stage(r, "listen", infer_analyzer_listen(&r->song, p, err), err) != BL_OK)
         return err->code;
     const infer_band_request request = { r->o->instruments, r->o->force, r->model_dir };

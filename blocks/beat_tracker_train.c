@@ -1,0 +1,417 @@
+#include "blocks/beat_tracker_train.h"
+
+#include "audio/rhythm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct settings {
+    int    batch_size, n_frames;
+    double stretch, average, downbeat_weight;
+    nn_optimizer_config optimizer;
+    nn_schedule schedule;
+} settings;
+
+static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
+{
+    const int64_t n_steps = bl_config_int(c, "beats", "steps", 2400, 1, 1000000000, err);
+    s->batch_size = (int)bl_config_int(c, "beats", "batch_size", 8, 1, 4096, err);
+    s->n_frames = (int)bl_config_int(c, "beats", "segment_frames", 1400, 50, 1000000, err);
+    s->stretch = bl_config_real(c, "beats", "stretch", 0.2, 0, 1, err);
+    s->downbeat_weight = bl_config_real(c, "beats", "downbeat_weight", 2, 0, 100, err);
+    s->average = bl_config_real(c, "beats", "average", 0.995, 0, 1, err);
+    bl_config_real(c, "beats", "held_out", 0.06, 0, 0.9, err); /* read when recordings are collected */
+    nn_optimizer_read(c, "beats", &s->optimizer, err);
+    nn_schedule_read(c, "beats", n_steps, 0, &s->schedule, err);
+    return err->code;
+}
+
+bl_status blocks_beat_settings_read(const blocks_beat_tracker *t, bl_error *err)
+{
+    settings s = { 0 };
+    return read_settings(t->config, &s, err);
+}
+
+struct blocks_beat_trainer {
+    blocks_beat_tracker     *t;
+    const blocks_beat_songs *songs;
+    nn_tape      *tape;
+    nn_optimizer *optimizer;
+    nn_ema       *average;  /* what is validated and shipped                      */
+    bl_rng        rng;
+    settings      set;
+    int64_t      *first;    /* [n + 1] training frames before each song           */
+    float        *input;    /* [batch, bands, frames]                             */
+    float        *target, *weight; /* [batch, 2, frames]                          */
+};
+
+blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const blocks_beat_songs *songs, uint64_t seed,
+                                             bl_error *err)
+{
+    bl_error local = { 0 };
+    bl_error *e = err ? err : &local;
+    blocks_beat_trainer *t = calloc(1, sizeof *t);
+    if (!t) {
+        bl_fail(e, BL_ENOMEM, "no memory for training");
+        return NULL;
+    }
+    t->t = tracker;
+    t->songs = songs;
+    if (read_settings(tracker->config, &t->set, e) != BL_OK)
+        goto fail;
+    const size_t n = (size_t)t->set.batch_size * (size_t)t->set.n_frames;
+    t->first = malloc((size_t)(songs->n + 1) * sizeof *t->first);
+    t->input = malloc(n * AUDIO_BEAT_BANDS * sizeof *t->input);
+    t->target = malloc(2 * n * sizeof *t->target);
+    t->weight = malloc(2 * n * sizeof *t->weight);
+    if (!t->first || !t->input || !t->target || !t->weight) {
+        bl_fail(e, BL_ENOMEM, "no memory for training");
+        goto fail;
+    }
+    t->first[0] = 0;
+    for (int i = 0; i < songs->n; i++)
+        t->first[i + 1] = t->first[i] + (songs->songs[i].held_out ? 0 : songs->songs[i].bands.n_frames);
+    if (t->first[songs->n] < 1) {
+        bl_fail(e, BL_EFORMAT, "no recording is left to train on: all are held out");
+        goto fail;
+    }
+    bl_rng_seed(&t->rng, seed ^ 0x62656174u);
+    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(tracker->params, "", &t->set.optimizer, e)) ||
+        !(t->average = nn_ema_new(tracker->params, t->set.average, e)))
+        goto fail;
+    t->tape->training = 1;
+    bl_rng_seed(&t->tape->rng, seed ^ 0x64726f70u);
+    return t;
+fail:
+    blocks_beat_trainer_free(t);
+    return NULL;
+}
+
+void blocks_beat_trainer_free(blocks_beat_trainer *t)
+{
+    if (!t)
+        return;
+    nn_tape_free(t->tape);
+    nn_optimizer_free(t->optimizer);
+    nn_ema_free(t->average);
+    free(t->first);
+    free(t->input);
+    free(t->target);
+    free(t->weight);
+    free(t);
+}
+
+/* ---- a step ---- */
+
+/* What a stretch goes through on its way to the network. */
+typedef struct colour {
+    float gain[AUDIO_BEAT_BANDS];  /* added to the logs            */
+    float noise[AUDIO_BEAT_BANDS]; /* log level; -INFINITY: none   */
+    int   highest;                 /* bands from here on are empty */
+} colour;
+
+static void draw_colour(bl_rng *rng, double loudness, colour *c)
+{
+    const double level = 0.3 * bl_rng_normal(rng), tilt = 0.5 * bl_rng_normal(rng), bump = 0.6 * bl_rng_normal(rng);
+    const double at = AUDIO_BEAT_BANDS * bl_rng_uniform(rng), width = 4 + 16 * bl_rng_uniform(rng);
+    const int    noisy = bl_rng_uniform(rng) < 0.3, dull = bl_rng_uniform(rng) < 0.15;
+    const double noise = loudness - 1.5 - 4 * bl_rng_uniform(rng), noise_tilt = 1.5 * bl_rng_normal(rng);
+    for (int b = 0; b < AUDIO_BEAT_BANDS; b++) {
+        const double along = (double)b / AUDIO_BEAT_BANDS - 0.5, off = (b - at) / width;
+        c->gain[b] = (float)(level + tilt * along + bump * exp(-off * off));
+        c->noise[b] = noisy ? (float)(noise + noise_tilt * along) : -INFINITY;
+    }
+    c->highest = dull ? 30 + (int)bl_rng_below(rng, AUDIO_BEAT_BANDS - 30) : AUDIO_BEAT_BANDS;
+}
+
+/* Band values of a stretch that begins at frame `start` of the song, `speed` frames for each of ours, into x [bands, N]. */
+static void fill_bands(blocks_beat_trainer *t, const blocks_beat_song *song, double start, double speed, float *x)
+{
+    const int64_t N = t->set.n_frames, T = song->bands.n_frames;
+    colour        c;
+    draw_colour(&t->rng, song->bands.loudness, &c);
+    for (int64_t j = 0; j < N; j++) {
+        const double  at = start + speed * (double)j;
+        const int64_t i = (int64_t)at;
+        const double  share = at - (double)i;
+        const unsigned char *now = song->bands.level + i * AUDIO_BEAT_BANDS;
+        for (int b = 0; b < AUDIO_BEAT_BANDS; b++) {
+            double v = -1e3;
+            if (i + 1 < T && b < c.highest) {
+                v = (1 - share) * now[b] + share * now[AUDIO_BEAT_BANDS + b];
+                v = AUDIO_BEAT_BOTTOM + AUDIO_BEAT_STEP * v + (double)c.gain[b];
+            }
+            if (isfinite(c.noise[b]) && b < c.highest) { /* noise goes up and down by itself */
+                const double n = (double)c.noise[b] + 0.35 * (2 * bl_rng_uniform(&t->rng) - 1), d = fabs(v - n);
+                v = fmax(v, n) + (d < 8 ? 0.5 * log1p(exp(-2 * d)) : 0);
+            }
+            x[b * N + j] = blocks_beat_tracker_input(v, song->bands.loudness);
+        }
+    }
+}
+
+static void fill_targets(const blocks_beat_trainer *t, const blocks_beat_song *song, double start, double speed, float *target,
+                         float *weight)
+{
+    static const double REACH = 1.5; /* frames */
+    const int64_t N = t->set.n_frames;
+    const double  frames_per_s = 1 / song->bands.hop_s;
+    const int     last = song->n_beats - 1;
+    int           bars = 1;
+    memset(target, 0, 2 * (size_t)N * sizeof *target);
+    for (int k = 0; k <= last; k++) {
+        const double at = (song->beats[k].time_s * frames_per_s - start) / speed;
+        bars = bars && song->beats[k].place > 0;
+        for (int64_t j = (int64_t)ceil(fmax(0, at - REACH)); j < N && (double)j < at + REACH; j++) {
+            const float y = (float)(1 - fabs((double)j - at) / REACH);
+            target[j] = fmaxf(target[j], y);
+            if (song->beats[k].place == 1)
+                target[N + j] = fmaxf(target[N + j], y);
+        }
+    }
+    const double before = song->beats[0].time_s - 0.5 * (song->beats[1].time_s - song->beats[0].time_s);
+    const double behind = song->beats[last].time_s + 0.5 * (song->beats[last].time_s - song->beats[last - 1].time_s);
+    for (int64_t j = 0; j < N; j++) {
+        const double at = (start + speed * (double)j) / frames_per_s;
+        const int    known = (at >= before && at <= behind) || at > song->duration_s;
+        weight[j] = known ? 1 : 0;
+        weight[N + j] = known && bars ? 1 : 0;
+    }
+}
+
+static void fill_example(blocks_beat_trainer *t, int b)
+{
+    const int64_t N = t->set.n_frames;
+    int64_t at = bl_rng_below(&t->rng, t->first[t->songs->n]);
+    int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        *(t->first[middle] <= at ? &low : &high) = middle;
+    }
+    const blocks_beat_song *song = &t->songs->songs[low];
+    const double speed = exp(t->set.stretch * (2 * bl_rng_uniform(&t->rng) - 1));
+    const double latest = (double)song->bands.n_frames - speed * (double)N, start = latest > 0 ? latest * bl_rng_uniform(&t->rng) : 0;
+    fill_bands(t, song, start, speed, t->input + (int64_t)b * AUDIO_BEAT_BANDS * N);
+    fill_targets(t, song, start, speed, t->target + 2 * b * N, t->weight + 2 * b * N);
+}
+
+/* Weighted cross-entropy of beats and downbeats: their sum, and each into losses. logits, target, weight [B, 2, N]. */
+static nn_node *cross_entropy(nn_tape *tape, nn_node *logits, nn_node *target, nn_node *weight, double n, double downbeat_weight,
+                              nn_node *each[2])
+{
+    nn_node *loss = nn_sub(tape, nn_softplus(tape, logits), nn_mul(tape, logits, target));
+    loss = nn_affine(tape, nn_mul(tape, loss, weight), 1 / n, 0);
+    for (int k = 0; k < 2; k++)
+        each[k] = nn_keep(nn_sum(tape, nn_slice(tape, loss, 1, k, k + 1)));
+    return nn_add(tape, each[0], nn_affine(tape, each[1], downbeat_weight, 0));
+}
+
+static bl_status learn_batch(blocks_beat_trainer *t, double losses[2], bl_error *err)
+{
+    const int64_t B = t->set.batch_size, N = t->set.n_frames;
+    nn_tape *tape = t->tape;
+    nn_node *each[2];
+
+    for (int b = 0; b < B && !tape->dry; b++)
+        fill_example(t, b);
+    nn_tape_reset(tape);
+    nn_node *x = nn_input(tape, (nn_shape){ 3, { B, AUDIO_BEAT_BANDS, N } }, t->input);
+    nn_node *logits = nn_network_run(t->t->net, tape, &x, NULL);
+    nn_node *loss = cross_entropy(tape, logits, nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->target),
+                                  nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->weight), (double)(B * N), t->set.downbeat_weight, each);
+    nn_backward(tape, loss);
+    if (tape->err.code)
+        return bl_fail(err, tape->err.code, "%s", tape->err.msg);
+    for (int k = 0; k < 2; k++)
+        losses[k] = nn_scalar(each[k]);
+    return BL_OK;
+}
+
+void blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan)
+{
+    double   losses[2];
+    bl_error err = { BL_OK, "" };
+    nn_tape_dry(t->tape, 1);
+    learn_batch(t, losses, &err);
+    plan->weights = nn_params_bytes(t->t->params);
+    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
+    plan->step = nn_tape_peak_bytes(t->tape);
+    nn_tape_dry(t->tape, 0);
+}
+
+bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+{
+    if (learn_batch(t, losses, err) != BL_OK)
+        return err->code;
+    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->t->step));
+    *gradient_norm = nn_optimizer_step(t->optimizer);
+    if (!isfinite(*gradient_norm))
+        return bl_fail(err, BL_ENAN, "the gradient is not finite");
+    nn_ema_update(t->average);
+    t->t->step++;
+    return BL_OK;
+}
+
+/* ---- figures ---- */
+
+static double entropy_of(const float *p, const blocks_beat_song *song, int downbeats, double *n)
+{
+    double sum = 0;
+    int    k = 0;
+    for (int64_t j = 0; j < song->bands.n_frames; j++) {
+        const double at = (double)j * song->bands.hop_s;
+        while (k + 1 < song->n_beats && fabs(song->beats[k + 1].time_s - at) <= fabs(song->beats[k].time_s - at))
+            k++;
+        double y = fmax(0, 1 - fabs(song->beats[k].time_s - at) / song->bands.hop_s / 1.5);
+        if (downbeats && song->beats[k].place != 1)
+            y = 0;
+        if (at < song->beats[0].time_s || at > song->beats[song->n_beats - 1].time_s || (downbeats && !song->beats[k].place))
+            continue;
+        const double q = fmin(fmax((double)p[j], 1e-6), 1 - 1e-6);
+        sum -= y * log(q) + (1 - y) * log(1 - q);
+        (*n)++;
+    }
+    return sum;
+}
+
+double blocks_beat_f(const double *found, int n_found, const double *truth, int n_truth, double window_s)
+{
+    int hits = 0;
+    for (int i = 0, k = 0; i < n_found && k < n_truth;) {
+        if (fabs(found[i] - truth[k]) <= window_s)
+            hits++, i++, k++;
+        else if (found[i] < truth[k])
+            i++;
+        else
+            k++;
+    }
+    return n_found + n_truth > 0 ? 2.0 * hits / (n_found + n_truth) : 0;
+}
+
+/* Figures of a song, summed over songs: beats, downbeats (of songs whose bars are known), tempo. */
+typedef struct sums {
+    double beats, downbeats, tempo, n_bars;
+} sums;
+
+static void score_grid(const blocks_beat_song *song, double bpm, const double *beats, int n_beats, const double *bars, int n_bars,
+                       double *scratch, sums *out)
+{
+    static const double WINDOW_S = 0.07;
+    const double first = song->beats[0].time_s, last = song->beats[song->n_beats - 1].time_s;
+    const double period = (last - first) / (song->n_beats - 1);
+    int n_true = 0, from = 0, to = n_beats, from_bar = 0, to_bar = n_bars, known = 1;
+    for (int i = 0; i < song->n_beats; i++)
+        scratch[i] = song->beats[i].time_s;
+    while (from < to && beats[from] < first - period / 2)
+        from++;
+    while (to > from && beats[to - 1] > last + period / 2)
+        to--;
+    out->beats += blocks_beat_f(beats + from, to - from, scratch, song->n_beats, WINDOW_S);
+    out->tempo += fabs(bpm * period / 60 - 1) < 0.04;
+    for (int i = 0; i < song->n_beats; i++) {
+        known = known && song->beats[i].place > 0;
+        if (song->beats[i].place == 1)
+            scratch[n_true++] = song->beats[i].time_s;
+    }
+    while (from_bar < to_bar && bars[from_bar] < first - period / 2)
+        from_bar++;
+    while (to_bar > from_bar && bars[to_bar - 1] > last + period / 2)
+        to_bar--;
+    if (known) {
+        out->downbeats += blocks_beat_f(bars + from_bar, to_bar - from_bar, scratch, n_true, WINDOW_S);
+        out->n_bars++;
+    }
+}
+
+/* The whole chain's grid, and that of a steady 120. */
+static bl_status score_song(const blocks_beat_song *song, const audio_beat_activity *heard, sums *chain, sums *steady, bl_error *err)
+{
+    const int    n = (int)(song->duration_s / 0.5) + 1;
+    double      *scratch = malloc(sizeof(double) * (size_t)(song->n_beats + 2 * n));
+    audio_rhythm r = { 0 };
+    bl_status    status = scratch ? audio_rhythm_analyze(song->duration_s, (audio_rhythm_config){ .activity = heard }, &r, err)
+                                  : bl_fail(err, BL_ENOMEM, "no memory for figures");
+    if (status == BL_OK) {
+        double *beats = scratch + song->n_beats, *bars = beats + n;
+        for (int i = 0; i < n; i++)
+            beats[i] = 0.5 * i;
+        for (int i = 0; 4 * i < n; i++)
+            bars[i] = 2.0 * i;
+        score_grid(song, r.bpm, r.beats_s, r.n_beats, r.downbeats_s, r.n_downbeats, scratch, chain);
+        score_grid(song, 120, beats, n, bars, (n + 3) / 4, scratch, steady);
+    }
+    audio_rhythm_free(&r);
+    free(scratch);
+    return status;
+}
+
+bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score *score, bl_error *err)
+{
+    double    n[2] = { 0, 0 };
+    sums      chain = { 0, 0, 0, 0 }, steady = { 0, 0, 0, 0 };
+    bl_status status = BL_OK;
+    memset(score, 0, sizeof *score);
+    nn_ema_swap(t->average);
+    for (int i = 0; status == BL_OK && i < t->songs->n; i++) {
+        const blocks_beat_song *song = &t->songs->songs[i];
+        audio_beat_activity     heard;
+        if (!song->held_out || (status = blocks_beat_tracker_hear(t->t, &song->bands, &heard, err)) != BL_OK)
+            continue;
+        score->loss += entropy_of(heard.beat, song, 0, &n[0]);
+        score->downbeat_loss += entropy_of(heard.downbeat, song, 1, &n[1]);
+        status = score_song(song, &heard, &chain, &steady, err);
+        score->n_songs++;
+        audio_beat_activity_free(&heard);
+    }
+    nn_ema_swap(t->average);
+    score->loss /= fmax(1, n[0]);
+    score->downbeat_loss /= fmax(1, n[1]);
+    const double songs = fmax(1, score->n_songs), bars = fmax(1, chain.n_bars);
+    score->beats = chain.beats / songs, score->downbeats = chain.downbeats / bars, score->tempo = chain.tempo / songs;
+    score->steady_beats = steady.beats / songs, score->steady_downbeats = steady.downbeats / bars;
+    score->steady_tempo = steady.tempo / songs;
+    if (status == BL_OK && score->n_songs)
+        nn_schedule_watch(&t->set.schedule, score->loss + score->downbeat_loss);
+    return status;
+}
+
+/* ---- checkpoints ---- */
+
+bl_status blocks_beat_trainer_put(const blocks_beat_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
+{
+    int64_t   state[8];
+    bl_status status;
+    nn_checkpoint_put_int(c, "step", t->t->step, err);
+    if (!with_optimizer) {
+        nn_ema_swap(t->average);
+        status = blocks_beat_tracker_put(t->t, c, err);
+        nn_ema_swap(t->average);
+        return status;
+    }
+    if (blocks_beat_tracker_put(t->t, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
+        return err->code;
+    memcpy(state, t->rng.s, sizeof t->rng.s);
+    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
+    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
+    nn_schedule_save(&t->set.schedule, c, err);
+    return nn_optimizer_save(t->optimizer, c, err);
+}
+
+bl_status blocks_beat_trainer_get(blocks_beat_trainer *t, const nn_checkpoint *c, bl_error *err)
+{
+    if (!nn_checkpoint_has(c, "random/state"))
+        return bl_fail(err, BL_EFORMAT, "%s: was written with beats.keep_optimizer = 0, so training cannot go on from it",
+                       nn_checkpoint_path(c));
+    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
+    if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
+        nn_ema_load(t->average, c, "average/", err) != BL_OK || nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
+        free(state);
+        return err->code;
+    }
+    memcpy(t->rng.s, state, sizeof t->rng.s);
+    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
+    free(state);
+    t->t->step = nn_checkpoint_get_int(c, "step", 0, err);
+    return err->code;
+}
