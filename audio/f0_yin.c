@@ -58,8 +58,8 @@ audio_yin *audio_yin_new(double sample_rate, double fmin_hz, double fmax_hz, bl_
     y->lag_low = (int)floor(sample_rate / HIGHEST_HZ);
     y->lag_low = y->lag_low < 2 ? 2 : y->lag_low;
     y->lag_max = (int)ceil(sample_rate / fmin_hz) + 1;
-    /* Two and a half periods of the lowest pitch, never under 35 ms. */
-    y->window = (int)(sample_rate * fmax(0.035, 2.5 / fmin_hz));
+    /* Almost two periods of the lowest pitch, never under 30 ms: longer windows blur glides and gain nothing in noise. */
+    y->window = (int)(sample_rate * fmax(0.030, 1.9 / fmin_hz));
     y->n_fft = quick_length(y->window + y->lag_max + 1);
     const size_t n = (size_t)y->n_fft;
     y->fft = bl_fft_new(y->n_fft, err);
