@@ -49,6 +49,8 @@ typedef struct audio_input_evidence {
     float percussive;    /* share of percussive energy (HPSS); 0 when alone                                       */
     float gliding;       /* share of pitched moments that glide or waver as voices do, 0..1             */
     float still;         /* share of pitched moments that stand as still as a string or pipe does       */
+    float others;        /* share of the partials that no single harmonic series explains               */
+    float low_partials;  /* strength of the strongest partial below C3 (audio/polyphony.h)              */
     float melody_moves;  /* the same as gliding, of the predominant melody of a mix                     */
     float salience;      /* mean strength of that melody                                                */
     float foreground;    /* share of the energy that neither repeats, stands nor is percussion          */

@@ -10,6 +10,7 @@ Floors hold for the mean over the three kinds of mixes. Baselines: Krumhansl's p
 chroma frames, nothing smoothed. Ceiling: the same decoder on the true notes, matched with templates, at the true beats.
 """
 import json
+import pathlib
 
 import mir_eval
 import numpy as np
@@ -23,12 +24,13 @@ SOUND_FONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 PLAIN = ["024", "078", "138", "198", "258", "318", "378", "438"]
 BAND = ["030", "084", "144", "204", "264", "324", "384", "444"]
 HOP_S = 0.1
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
 
 
 def arrangements(ctx, style, ids, seed):
     out = ctx.work / f"arrangements_{style}"
     if not all((out / f"{i}-{seed}" / "truth.json").exists() for i in ids):
-        ctx.run("/usr/bin/python3", ctx.bin.parent / "tools" / "render_arrangements.py", out, "--data", ctx.data, "--soundfont", SOUND_FONT,
+        ctx.run("/usr/bin/python3", TOOLS / "render_arrangements.py", out, "--data", ctx.data, "--soundfont", SOUND_FONT,
                 "--seed", seed, "--style", style, "--ids", *ids)
     return [out / f"{i}-{seed}" for i in ids]
 
