@@ -1,7 +1,9 @@
 /* The tone detector: which instrument a tone or a track is, and its role, with a calibrated probability.
  *
  * A support vector machine (nn/models/svm.h: C-SVC, one against one, C, kernel and kernel width found by
- * cross-validation over recordings, Platt's probabilities) on the features of blocks/tone_features.h. A second one
+ * cross-validation over recordings, Platt's probabilities) on the features of blocks/tone_features.h, each column weighed by how
+ * much better it tells instruments apart than recordings of one instrument, and learned also from varied copies of the
+ * tones (blocks/tone_augment.h). A second one
  * tells the kinds of drum hits apart when the training tones have them. A track's probabilities are the mean of
  * those of its tones; its role follows from blocks/track_role.h.
  *
@@ -55,6 +57,11 @@ typedef struct blocks_tone_guess {
     double drum_probability;
 } blocks_tone_guess;
 
+/* Class of an instrument, -1 for none. */
+int  blocks_tone_detector_class(const blocks_tone_detector *d, int instrument);
+/* row [BLOCKS_TONE_FEATURES] of blocks/tone_features.h. */
+void blocks_tone_detector_row(const blocks_tone_detector *d, const float *row, blocks_tone_guess *guess);
+
 bl_status blocks_tone_detector_tone(const blocks_tone_detector *d, const float *x, int64_t n_samples, int sample_rate,
                                     blocks_tone_guess *guess, bl_error *err);
 
@@ -80,6 +87,8 @@ typedef struct blocks_tone_detector_options {
     int    max_per_instrument;      /* tones; 0 means 300                                        */
     int    min_per_instrument;      /* instruments with fewer are left out; 0 means 8            */
     int    n_folds;                 /* of the search; 0 means 4                                  */
+    int    copies;                  /* varied copies of every tone (blocks/tone_augment.h)       */
+    int    leave_out;               /* judge every source by a machine that never heard it       */
     int    kernel;                  /* -1 both, the better one is kept; else nn_svm_kernel       */
     int    balanced;
     double C[16], gamma_scale[16];  /* gamma = gamma_scale / number of features                  */
@@ -96,7 +105,7 @@ typedef struct blocks_tone_figures {
     int64_t n, n_recordings;       /* tones tested                                                  */
     double  accuracy, recall;      /* recall: mean over the instruments                             */
     double  majority;              /* the best constant answer: the share of the most frequent one   */
-    double  nearest_mean;          /* nearest class mean of the 19 mean MFCCs, standardised          */
+    double  nearest_mean;          /* nearest class mean of the MFCCs, standardised                 */
     double  nearest_mean_recall;
     double  calibration;           /* expected calibration error, ten bins                          */
     double  drum_accuracy;         /* kinds of drum hits; -1: none tested                           */
@@ -117,6 +126,11 @@ blocks_tone_detector *blocks_tone_detector_train(const blocks_tone_table *table,
                                                  blocks_tone_search *search, bl_error *err);
 bl_status blocks_tone_detector_evaluate(const blocks_tone_detector *d, const blocks_tone_table *table,
                                         blocks_tone_figures *figures, bl_error *err);
+
+/* Judges every row by a machine that learned from the other folds, with d's classes and settings. fold [table->n],
+ * 0 .. n_folds-1, others are only learned from. probability [table->n, d->n_classes]: NaN for rows not judged. */
+bl_status blocks_tone_detector_cross_validate(const blocks_tone_detector *d, const blocks_tone_table *table, const int *fold, int n_folds,
+                                              const blocks_tone_detector_options *options, double *probability, bl_error *err);
 
 /* config: text kept with the model, may be "". */
 bl_status             blocks_tone_detector_save(const blocks_tone_detector *d, const char *path, const char *config,

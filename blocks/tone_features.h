@@ -31,17 +31,17 @@
 enum {
     BLOCKS_TONE_RATE     = 16000,
     BLOCKS_TONE_SECONDS  = 2,
-    BLOCKS_TONE_MFCC     = 20,  /* coefficients; the level itself (number 0) has no mean */
-    BLOCKS_TONE_FEATURES = 128
+    BLOCKS_TONE_MFCC     = 12,
+    BLOCKS_TONE_FEATURES = 72
 };
 
 /* Where the groups begin in a row. */
 enum {
-    BLOCKS_TONE_AT_MFCC      = 0,                                        /* 19 means, then 20 + 20 deviations, 13 of the attack */
-    BLOCKS_TONE_AT_TIME      = 72,                                       /* 18 */
-    BLOCKS_TONE_AT_PITCH     = 90,                                       /*  7 */
-    BLOCKS_TONE_AT_HARMONICS = 97,                                       /* 16 */
-    BLOCKS_TONE_AT_SPECTRUM  = 113                                       /* 15 */
+    BLOCKS_TONE_AT_MFCC      = 0,    /* 12 of the body, then 6 of the attack's difference from it */
+    BLOCKS_TONE_AT_TIME      = 18,   /* 15 */
+    BLOCKS_TONE_AT_PITCH     = 33,   /*  5 */
+    BLOCKS_TONE_AT_HARMONICS = 38,   /* 19 */
+    BLOCKS_TONE_AT_SPECTRUM  = 57    /* 15 */
 };
 
 typedef struct blocks_tone_analyser blocks_tone_analyser;

@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "blocks/tone_augment.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -26,6 +27,9 @@ void blocks_tone_table_free(blocks_tone_table *t)
     free(t->instrument);
     free(t->pitch);
     free(t->recording);
+    free(t->source);
+    free(t->copy);
+    free(t->source_name);
     free(t->held_out);
     free(t->measured);
     memset(t, 0, sizeof *t);
@@ -136,7 +140,7 @@ static uint64_t fingerprint_of(const blocks_tone_table *t, const data_tones *ton
     uint64_t hash = bl_hash(0, &tones->sample_rate, sizeof tones->sample_rate);
     for (int64_t i = 0; i < t->n; i++) {
         const data_tone *tone = &tones->tones[t->tone[i]];
-        const int numbers[] = { tone->instrument, tone->pitch, t->recording[i], t->held_out[i] };
+        const int numbers[] = { tone->instrument, tone->pitch, t->recording[i], t->held_out[i], t->copy[i] };
         hash = bl_hash(hash, numbers, sizeof numbers);
         /* A thousand samples tell two tones apart; all of them would take longer than measuring. */
         const int64_t n = tone->n_samples < 1000 ? tone->n_samples : 1000;
@@ -159,6 +163,26 @@ static void number_recordings(blocks_tone_table *t, const data_dataset *d, const
     }
 }
 
+/* Sources are numbered in the order in which they appear; songs are sorted by name. */
+static int number_sources(blocks_tone_table *t, const data_dataset *d, const data_tones *tones)
+{
+    t->source_name = calloc((size_t)(d->n_songs ? d->n_songs : 1), sizeof *t->source_name);
+    if (!t->source_name)
+        return 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        const char *name = d->songs[tones->tones[t->tone[i]].song].name;
+        char folder[sizeof *t->source_name];
+        int s = 0;
+        snprintf(folder, sizeof folder, "%.*s", strchr(name, '/') ? (int)(strchr(name, '/') - name) : 0, name);
+        while (s < t->n_sources && strcmp(t->source_name[s], folder) != 0)
+            s++;
+        if (s == t->n_sources)
+            memcpy(t->source_name[t->n_sources++], folder, sizeof folder);
+        t->source[i] = s;
+    }
+    return 1;
+}
+
 static int table_alloc(blocks_tone_table *t, int64_t n)
 {
     const size_t m = (size_t)(n ? n : 1);
@@ -167,13 +191,15 @@ static int table_alloc(blocks_tone_table *t, int64_t n)
     t->instrument = calloc(m, sizeof *t->instrument);
     t->pitch = calloc(m, sizeof *t->pitch);
     t->recording = calloc(m, sizeof *t->recording);
+    t->source = calloc(m, sizeof *t->source);
+    t->copy = calloc(m, sizeof *t->copy);
     t->held_out = calloc(m, sizeof *t->held_out);
     t->measured = calloc(m, sizeof *t->measured);
-    return t->features && t->tone && t->instrument && t->pitch && t->recording && t->held_out && t->measured;
+    return t->features && t->tone && t->instrument && t->pitch && t->recording && t->source && t->copy && t->held_out && t->measured;
 }
 
 bl_status blocks_tone_table_new(blocks_tone_table *t, const data_dataset *d, const data_tones *tones,
-                                int max_per_instrument, uint64_t seed, bl_error *err)
+                                int max_per_instrument, int copies, uint64_t seed, bl_error *err)
 {
     const size_t m = (size_t)(tones->n ? tones->n : 1);
     unsigned char *kept = calloc(m, 1);
@@ -198,18 +224,25 @@ bl_status blocks_tone_table_new(blocks_tone_table *t, const data_dataset *d, con
         status = bl_fail(err, BL_EFORMAT, "%s: no tone with a known instrument", d->path);
         goto done;
     }
-    if (!table_alloc(t, n)) {
+    if (!table_alloc(t, n * (copies + 1))) {
         status = no_memory(err);
         goto done;
     }
     for (int64_t i = 0; i < tones->n; i++) {
-        if (!kept[i])
-            continue;
-        t->tone[t->n] = i;
-        t->instrument[t->n] = tones->tones[i].instrument;
-        t->pitch[t->n] = tones->tones[i].pitch;
-        t->held_out[t->n] = tones->tones[i].split == DATA_VALIDATION;
-        t->n++;
+        for (int c = 0; kept[i] && c <= copies; c++) {
+            t->tone[t->n] = i;
+            t->copy[t->n] = (unsigned char)c;
+            t->instrument[t->n] = tones->tones[i].instrument;
+            t->pitch[t->n] = tones->tones[i].pitch;
+            t->held_out[t->n] = tones->tones[i].split == DATA_VALIDATION;
+            t->n++;
+        }
+    }
+    free(list);
+    list = malloc((size_t)t->n * sizeof *list);
+    if (!list || !number_sources(t, d, tones)) {
+        status = no_memory(err);
+        goto done;
     }
     number_recordings(t, d, tones, list);
     hold_out_loose(t, d, tones, list);
@@ -234,6 +267,8 @@ static void drop_unmeasurable(blocks_tone_table *t)
         t->instrument[n] = t->instrument[i];
         t->pitch[n] = t->pitch[i];
         t->recording[n] = t->recording[i];
+        t->source[n] = t->source[i];
+        t->copy[n] = t->copy[i];
         t->held_out[n] = t->held_out[i];
         t->measured[n++] = 1;
     }
@@ -245,7 +280,9 @@ bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tone
     int64_t done = 0, next = 0, first;
     int failed = 0, stop = 0;
     bl_progress progress;
+    bl_rng seed;
 
+    bl_rng_seed(&seed, 1);
     for (int64_t i = 0; i < t->n; i++)
         done += t->measured[i] != 0;
     first = done;
@@ -254,7 +291,9 @@ bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tone
     #pragma omp parallel
     {
         blocks_tone_analyser *a = blocks_tone_analyser_new(NULL);
-        if (!a) {
+        blocks_tone_augmenter *g = blocks_tone_augmenter_new(NULL);
+        float *varied = malloc(BLOCKS_TONE_AUGMENT_MAX * sizeof *varied);
+        if (!a || !g || !varied) {
             #pragma omp atomic write
             failed = 1;
         }
@@ -263,10 +302,18 @@ bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tone
             int leave;
             #pragma omp atomic read
             leave = stop;
-            if (!a || leave || t->measured[i])
+            if (!a || !g || !varied || leave || t->measured[i])
                 continue;
             bl_error own = { 0 };
-            const bl_status status = blocks_tone_analyser_run(a, tone->samples, tone->n_samples, tones->sample_rate,
+            const float *x = tone->samples;
+            int64_t n = tone->n_samples;
+            if (t->copy[i]) {
+                const bl_rng rng = bl_rng_fork(&seed, (uint64_t)t->tone[i]);
+                bl_rng draw = bl_rng_fork(&rng, t->copy[i]);
+                n = blocks_tone_augmenter_run(g, tone->samples, tone->n_samples, tones->sample_rate, &draw, varied);
+                x = varied;
+            }
+            const bl_status status = blocks_tone_analyser_run(a, x, n, tones->sample_rate,
                                                               t->features + i * BLOCKS_TONE_FEATURES, &own);
             t->measured[i] = status == BL_OK ? 1 : 2;
             #pragma omp critical(blocks_tone_table_progress)
@@ -277,6 +324,8 @@ bl_status blocks_tone_table_measure(blocks_tone_table *t, const data_tones *tone
             }
         }
         blocks_tone_analyser_free(a);
+        blocks_tone_augmenter_free(g);
+        free(varied);
     }
     bl_progress_end(&progress);
     if (failed)

@@ -6,6 +6,9 @@
  * Recording Tones of one song, or one NSynth instrument, belong together. Loose files of single notes are
  *           one recording when their instrument and the first word of their names agree
  *           ("splendid_A3_ff", "splendid_C4_ff").
+ * Source    The first folder below the dataset: a library, a sound font, a studio. What has been recorded together.
+ * Copies    Of every tone `copies` rows more, of the tone in another room and through another microphone
+ *           (blocks/tone_augment.h). They are learned from, never tested.
  * Held out  What the dataset calls its validation side. Loose files: a fifth of the recordings of every
  *           instrument, never single notes of a recording. An instrument with one recording is learned,
  *           and never tested.
@@ -28,13 +31,17 @@ typedef struct blocks_tone_table {
     int     *instrument;  /* [n] id of data/instruments.h                              */
     int     *pitch;       /* [n] MIDI number, GM key of a drum hit                     */
     int     *recording;   /* [n]                                                       */
+    int     *source;      /* [n] index into source_name                                */
+    unsigned char *copy;  /* [n] 0 the tone itself, 1.. its varied copies              */
+    char   (*source_name)[64]; /* [n_sources] first folder below the dataset, "" for files in it itself */
+    int      n_sources;
     unsigned char *held_out, *measured; /* [n]; measured: 0 not yet, 1 done, 2 cannot be */
     uint64_t fingerprint; /* of the audio and the labels                               */
 } blocks_tone_table;
 
 /* Chooses the rows. Next comes blocks_tone_table_measure. */
 bl_status blocks_tone_table_new(blocks_tone_table *table, const data_dataset *dataset, const data_tones *tones,
-                                int max_per_instrument, uint64_t seed, bl_error *err);
+                                int max_per_instrument, int copies, uint64_t seed, bl_error *err);
 
 /* Measures the rows not measured yet, then drops those that cannot be. tones: those the table was made of. */
 bl_status blocks_tone_table_measure(blocks_tone_table *table, const data_tones *tones, int quiet, bl_error *err);

@@ -233,16 +233,25 @@ done:
     return status;
 }
 
+/* Log odds that a track has several voices. */
+static double many_voices(const blocks_track_measures *m)
+{
+    const double note_s = m->note_s > 0.05 ? m->note_s : 0.05;
+    /* Counting is certain. */
+    if (!m->measured)
+        return (m->polyphony - BLOCKS_ROLE_POLYPHONY) / 0.03;
+    return 4.91 * m->polyphony - 1.27 * (m->register_midi - 60) / 12 + 0.08 * log2(note_s) - 1.98;
+}
+
 double blocks_track_role(int instrument, const blocks_track_measures *m, char role[16], char name[64])
 {
     const data_instrument *i = instrument >= 0 ? data_instrument_at(instrument) : NULL;
     const data_family family = i ? i->family : DATA_SYNTHS;
-    const int many = m->polyphony >= BLOCKS_ROLE_POLYPHONY;
+    const double logit = many_voices(m);
+    const int many = logit >= 0;
     const char *r, *what = i ? i->name : "unknown";
-    double confidence;
+    double confidence = 1 / (1 + exp(-fabs(logit)));
 
-    /* Counting is certain; measuring is as sure as it is far from the border. */
-    confidence = 1 / (1 + exp(-fabs(m->polyphony - BLOCKS_ROLE_POLYPHONY) / (m->measured ? 0.1 : 0.03)));
     if (family == DATA_BASSES || family == DATA_PERCUSSION) {
         r = family == DATA_BASSES ? "bass" : "rhythm";
         snprintf(name, 64, "%s", what);

@@ -10,17 +10,20 @@
  * polyphonic when that pitch's partials explain less than BLOCKS_ROLE_EXPLAINED of the peaks' energy below 4 kHz;
  * the register is the median of those pitches.
  *
- * Rules (name of the role, then the name of the whole):
+ * Names (of the role, then of the whole):
  *     basses                             bass        "bass"
  *     drums, percussion                  rhythm      "drums"; one kind of hit only: "kick", "snare", ...
- *     guitars, polyphony < 0.35          lead        "lead guitar"
- *     guitars, else                      rhythm      "rhythm guitar"
+ *     guitars, one voice                 lead        "lead guitar"
+ *     guitars, several                   rhythm      "rhythm guitar"
  *     strings, organs, synths, choirs,
- *       polyphony >= 0.35, notes >= 1 s  pad         "organ pad"
- *     any, polyphony >= 0.35             chords      "piano chords"
- *     any, else                          melody      "piano melody"
+ *       several, notes >= 1 s            pad         "organ pad"
+ *     any, several                       chords      "piano chords"
+ *     any, one voice                     melody      "piano melody"
  *     voice                              lead        "lead voice"
- * The confidence of the role falls to 0.5 where polyphony stands on the border.
+ * One voice or several: from notes, polyphony below BLOCKS_ROLE_POLYPHONY; from sound a logistic regression on polyphony, register
+ * and note length, since what is measured in sound takes the resonance of a piano for a second voice, and accompaniment lies
+ * lower than melody. Its weights were fitted to 98 stems rendered with FluidR3 and MuseScore_General: 0.96 of them right, left
+ * out one song at a time (the threshold alone: 0.88). The confidence of the role falls to 0.5 on the border.
  *
  * Errors    BL_EARG: an empty or silent track; BL_ENOMEM.
  * Tested    tests/blocks/test_tone_detector.c

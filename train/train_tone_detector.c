@@ -30,35 +30,45 @@ static const char part_kind[] = "tone_detector_part";
 static uint64_t options_hash(const blocks_tone_detector_options *o)
 {
     uint64_t h = bl_hash(0, o->C, sizeof o->C);
-    const int numbers[] = { o->n_C, o->n_gamma, o->n_folds, o->balanced, o->min_per_instrument };
+    const int numbers[] = { o->n_C, o->n_gamma, o->n_folds, o->balanced, o->min_per_instrument, o->copies };
     h = bl_hash(h, o->gamma_scale, sizeof o->gamma_scale);
     h = bl_hash(h, numbers, sizeof numbers);
     return bl_hash(h, &o->seed, sizeof o->seed);
+}
+
+/* Tone and copy in one number, ascending with the rows. */
+static int64_t row_key(const blocks_tone_table *t, int64_t i)
+{
+    return t->tone[i] * 16 + t->copy[i];
 }
 
 static bl_status save_part(const char *path, const blocks_tone_table *t, const blocks_tone_search *search, uint64_t options,
                            bl_error *err)
 {
     nn_checkpoint *c = nn_checkpoint_create(path, part_kind, err);
-    int64_t *measured = malloc((size_t)(t->n ? t->n : 1) * sizeof *measured);
-    if (!c || !measured) {
+    int64_t *measured = malloc((size_t)(t->n ? t->n : 1) * sizeof *measured), *key = malloc((size_t)(t->n ? t->n : 1) * sizeof *key);
+    if (!c || !measured || !key) {
         free(measured);
+        free(key);
         if (c) {
             bl_error ignored = { 0 };
             nn_checkpoint_commit(c, &ignored);
         }
         return bl_fail(err, BL_ENOMEM, "%s: no memory", path);
     }
-    for (int64_t i = 0; i < t->n; i++)
+    for (int64_t i = 0; i < t->n; i++) {
         measured[i] = t->measured[i];
+        key[i] = row_key(t, i);
+    }
     nn_checkpoint_put_int(c, "fingerprint", (int64_t)t->fingerprint, err);
     nn_checkpoint_put_int(c, "options", (int64_t)options, err);
     nn_checkpoint_put(c, "features", NN_F32, 2, (int64_t[]){ t->n, BLOCKS_TONE_FEATURES }, t->features, err);
-    nn_checkpoint_put(c, "tone", NN_I64, 1, &t->n, t->tone, err);
+    nn_checkpoint_put(c, "row", NN_I64, 1, &t->n, key, err);
     nn_checkpoint_put(c, "measured", NN_I64, 1, &t->n, measured, err);
     if (search->started)
         nn_checkpoint_put(c, "scores", NN_F64, 2, (int64_t[]){ 2, 256 }, search->scores, err);
     free(measured);
+    free(key);
     return nn_checkpoint_commit(c, err);
 }
 
@@ -77,13 +87,13 @@ static void load_part(const char *path, blocks_tone_table *t, blocks_tone_search
         return;
     }
     float *features = nn_checkpoint_get(c, "features", NN_F32, 2, (int64_t[]){ -1, BLOCKS_TONE_FEATURES }, (int64_t[2]){ 0 }, &err);
-    int64_t *tone = nn_checkpoint_get(c, "tone", NN_I64, 1, (int64_t[]){ -1 }, &n, &err);
+    int64_t *tone = nn_checkpoint_get(c, "row", NN_I64, 1, (int64_t[]){ -1 }, &n, &err);
     int64_t *measured = tone ? nn_checkpoint_get(c, "measured", NN_I64, 1, &n, NULL, &err) : NULL;
     /* Rows that could not be measured are gone from a finished table, so match by tone. */
     for (int64_t i = 0, j = 0; features && measured && i < t->n; i++) {
-        while (j < n && tone[j] < t->tone[i])
+        while (j < n && tone[j] < row_key(t, i))
             j++;
-        if (j < n && tone[j] == t->tone[i] && measured[j]) {
+        if (j < n && tone[j] == row_key(t, i) && measured[j]) {
             memcpy(t->features + i * BLOCKS_TONE_FEATURES, features + j * BLOCKS_TONE_FEATURES,
                    BLOCKS_TONE_FEATURES * sizeof *features);
             t->measured[i] = (unsigned char)measured[j];
@@ -99,7 +109,7 @@ static void load_part(const char *path, blocks_tone_table *t, blocks_tone_search
         free(scores);
     }
     if (!quiet)
-        printf("resumed: %lld of %lld tones are measured\n", (long long)taken, (long long)t->n);
+        printf("resumed: %lld of %lld rows are measured\n", (long long)taken, (long long)t->n);
     free(features);
     free(tone);
     free(measured);
@@ -162,6 +172,93 @@ static bl_status write_log(const char *path, const blocks_tone_detector *d, cons
     return status;
 }
 
+/* ---- every source and every fourth pitch by machines that never heard them --------------------- */
+
+static double balanced_accuracy(const blocks_tone_detector *d, const blocks_tone_table *t, const double *p, int only_source)
+{
+    double right[NN_SVM_MAX_CLASSES] = { 0 }, count[NN_SVM_MAX_CLASSES] = { 0 }, sum = 0, n = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        const double *q = p + i * d->n_classes;
+        const int c = blocks_tone_detector_class(d, t->instrument[i]);
+        int best = 0;
+        if (c < 0 || isnan(q[0]) || (only_source >= 0 && t->source[i] != only_source))
+            continue;
+        for (int k = 1; k < d->n_classes; k++)
+            best = q[k] > q[best] ? k : best;
+        count[c]++;
+        right[c] += best == c;
+    }
+    for (int c = 0; c < d->n_classes; c++)
+        if (count[c] > 0) {
+            sum += right[c] / count[c];
+            n++;
+        }
+    return n > 0 ? sum / n : 0;
+}
+
+/* OUT/tone_detector.judged.h5: rows, and what machines that never heard their source, or their pitch, make of them. */
+static bl_status save_judged(const char *path, const blocks_tone_detector *d, const blocks_tone_table *t, const data_tones *tones,
+                             const double *by_source, const double *by_pitch, bl_error *err)
+{
+    const char **names = malloc((size_t)(t->n_sources + d->n_classes) * sizeof *names);
+    int64_t *numbers = malloc((size_t)t->n * 5 * sizeof *numbers);
+    nn_checkpoint *c = names && numbers ? nn_checkpoint_create(path, "tone_detector_judged", err) : NULL;
+    bl_status status = c ? BL_OK : bl_fail(err, BL_ENOMEM, "%s: no memory", path);
+    if (c) {
+        for (int i = 0; i < t->n_sources; i++)
+            names[i] = *t->source_name[i] ? t->source_name[i] : ".";
+        for (int i = 0; i < d->n_classes; i++)
+            names[t->n_sources + i] = d->name[i];
+        for (int64_t i = 0; i < t->n; i++) {
+            numbers[5 * i] = blocks_tone_detector_class(d, t->instrument[i]);
+            numbers[5 * i + 1] = t->source[i];
+            numbers[5 * i + 2] = t->pitch[i];
+            numbers[5 * i + 3] = t->copy[i];
+            numbers[5 * i + 4] = tones->tones[t->tone[i]].annotated;
+        }
+        nn_checkpoint_put_texts(c, "sources", names, t->n_sources, err);
+        nn_checkpoint_put_texts(c, "classes", names + t->n_sources, d->n_classes, err);
+        nn_checkpoint_put(c, "features", NN_F32, 2, (int64_t[]){ t->n, BLOCKS_TONE_FEATURES }, t->features, err);
+        nn_checkpoint_put(c, "class_source_pitch_copy_annotated", NN_I64, 2, (int64_t[]){ t->n, 5 }, numbers, err);
+        nn_checkpoint_put(c, "by_source", NN_F64, 2, (int64_t[]){ t->n, d->n_classes }, by_source, err);
+        nn_checkpoint_put(c, "by_pitch", NN_F64, 2, (int64_t[]){ t->n, d->n_classes }, by_pitch, err);
+        status = nn_checkpoint_commit(c, err);
+    }
+    free(names);
+    free(numbers);
+    return status;
+}
+
+static bl_status judge(const blocks_tone_detector *d, const blocks_tone_table *t, const data_tones *tones,
+                       const blocks_tone_detector_options *o, const char *out_dir, bl_error *err)
+{
+    const size_t cells = (size_t)t->n * (size_t)d->n_classes;
+    double *by_source = malloc(cells * sizeof *by_source), *by_pitch = malloc(cells * sizeof *by_pitch);
+    int *fold = malloc((size_t)t->n * sizeof *fold);
+    char path[BL_PATH_MAX];
+    bl_status status = by_source && by_pitch && fold ? bl_path_join(path, out_dir, "tone_detector.judged.h5", err)
+                                                     : bl_fail(err, BL_ENOMEM, "no memory to judge the tone detector");
+    if (status == BL_OK)
+        status = blocks_tone_detector_cross_validate(d, t, t->source, t->n_sources, o, by_source, err);
+    /* Every fourth pitch of drums is another drum: those are learned, not judged. */
+    for (int64_t i = 0; i < t->n && status == BL_OK; i++)
+        fold[i] = t->instrument[i] == data_instrument_find("drums") || t->pitch[i] % 4 != 1 ? -1 : 0;
+    if (status == BL_OK)
+        status = blocks_tone_detector_cross_validate(d, t, fold, 1, o, by_pitch, err);
+    if (status == BL_OK) {
+        printf("left out, mean recall\n");
+        for (int s = 0; s < t->n_sources; s++)
+            printf("  %-38s %.3f\n", *t->source_name[s] ? t->source_name[s] : "(the dataset's own folder)", balanced_accuracy(d, t, by_source, s));
+        printf("  every source in turn                   %.3f\n  every fourth pitch                     %.3f\n",
+               balanced_accuracy(d, t, by_source, -1), balanced_accuracy(d, t, by_pitch, -1));
+        status = save_judged(path, d, t, tones, by_source, by_pitch, err);
+    }
+    free(by_source);
+    free(by_pitch);
+    free(fold);
+    return status;
+}
+
 /* ---- the run ------------------------------------------------------------------------------------ */
 
 typedef struct run_state {
@@ -210,7 +307,8 @@ static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
         data_tones_describe(&s->tones, line, sizeof line);
         printf("%s\n", line);
     }
-    return blocks_tone_table_new(&s->table, s->dataset, &s->tones, s->options.max_per_instrument, (uint64_t)opt->seed, err);
+    return blocks_tone_table_new(&s->table, s->dataset, &s->tones, s->options.max_per_instrument, s->options.copies,
+                                 (uint64_t)opt->seed, err);
 }
 
 static bl_status run(run_state *s, const train_options *opt, bl_error *err)
@@ -253,8 +351,10 @@ static bl_status run(run_state *s, const train_options *opt, bl_error *err)
         bl_error ignored = { 0 };
         save_part(s->part, &s->table, &s->search, options_hash(&s->options), &ignored);
         print_figures(d, &s->search, figures);
+        if (s->options.leave_out)
+            status = judge(d, &s->table, &s->tones, &s->options, opt->out_dir, err);
         printf("wrote %s\n", s->path);
-        if (opt->log_path)
+        if (status == BL_OK && opt->log_path)
             status = write_log(opt->log_path, d, &s->options, &s->search, figures, err);
     }
     blocks_tone_detector_free(d);

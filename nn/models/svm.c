@@ -39,20 +39,20 @@ bl_status nn_svm_check(const float *x, int64_t n, int64_t dim, const int *labels
 }
 
 /* Fills mean and inv_scale [dim]. */
-void nn_svm_find_scaling(const float *x, int64_t n, int64_t dim, int standardise, double *mean, double *inv_scale)
+void nn_svm_find_scaling(const float *x, int64_t n, int64_t dim, const nn_svm_opt *opt, double *mean, double *inv_scale)
 {
-    if (!standardise) {
-        for (int64_t j = 0; j < dim; j++) {
+    if (opt->standardise)
+        nn_rows_moments(x, n, dim, mean, inv_scale);
+    for (int64_t j = 0; j < dim; j++) {
+        if (opt->standardise) {
+            /* A column that varies only by rounding is constant. */
+            const double deviation = sqrt(inv_scale[j]);
+            inv_scale[j] = deviation > 1e-7 * fabs(mean[j]) && deviation > 1e-30 ? 1 / deviation : 0;
+        } else {
             mean[j] = 0;
             inv_scale[j] = 1;
         }
-        return;
-    }
-    nn_rows_moments(x, n, dim, mean, inv_scale);
-    for (int64_t j = 0; j < dim; j++) {
-        /* A column that varies only by rounding is constant. */
-        const double deviation = sqrt(inv_scale[j]);
-        inv_scale[j] = deviation > 1e-7 * fabs(mean[j]) && deviation > 1e-30 ? 1 / deviation : 0;
+        inv_scale[j] *= opt->column_weight ? opt->column_weight[j] : 1;
     }
 }
 
@@ -337,7 +337,7 @@ nn_svm *nn_svm_train(const float *x, int64_t n, int64_t dim, const int *labels, 
         bl_fail(err, BL_ENOMEM, "support vector machine: no memory for %lld points", (long long)n);
         goto done;
     }
-    nn_svm_find_scaling(x, n, dim, opt->standardise, mean, inv_scale);
+    nn_svm_find_scaling(x, n, dim, opt, mean, inv_scale);
     if (nn_svm_points_new(&p, x, n, dim, labels, n_classes, mean, inv_scale, opt->kernel, err) != BL_OK ||
         (opt->probability && nn_svm_folds(n, labels, n_classes, groups, SVM_PLATT_FOLDS, opt->seed, fold, err) != BL_OK))
         goto done;

@@ -14,7 +14,7 @@
  *               a positive decision means a. nn_svm_predict counts votes, the first of equals wins;
  *               with probabilities it takes the most probable class instead.
  * Scaling       standardise: columns to mean 0 and deviation 1 of the training data (a constant column to 0);
- *               the numbers are kept with the model and applied to everything it sees.
+ *               the numbers are kept with the model and applied to everything it sees. column_weight multiplies them.
  * Probabilities Each machine's decision goes through 1 / (1 + exp(A f + B)); A and B are fitted by Newton's
  *               method to decisions of 5 cross-validation folds, and the pairs are coupled into one
  *               distribution.
@@ -64,6 +64,7 @@ typedef struct nn_svm_opt {
     int      balanced;       /* weigh class c by n / (n_classes * n_c)                            */
     int      probability;
     int      standardise;
+    const double *column_weight; /* [dim] how much a column counts, beside standardise; NULL: all 1 */
     uint64_t seed;           /* of the folds                                                      */
 } nn_svm_opt;
 

@@ -131,7 +131,7 @@ void nn_svm_couple(int k, double r[NN_SVM_MAX_CLASSES][NN_SVM_MAX_CLASSES], doub
 /* ---- svm.c ---- */
 
 bl_status nn_svm_check(const float *x, int64_t n, int64_t dim, const int *labels, int n_classes, const nn_svm_opt *opt, bl_error *err);
-void      nn_svm_find_scaling(const float *x, int64_t n, int64_t dim, int standardise, double *mean, double *inv_scale);
+void      nn_svm_find_scaling(const float *x, int64_t n, int64_t dim, const nn_svm_opt *opt, double *mean, double *inv_scale);
 /* w[c] = n / (n_classes n_c) over the rows with fold[i] != without (fold NULL: all), or 1. */
 void      nn_svm_class_weights(int64_t n, const int *labels, int n_classes, const int *fold, int without, int balanced, double *weight);
 double    nn_svm_tolerance(const nn_svm_opt *opt);

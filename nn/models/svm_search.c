@@ -255,7 +255,7 @@ bl_status nn_svm_search(const float *x, int64_t n, int64_t dim, const int *label
     for (int64_t i = 0; i < n; i++)
         count[labels[i]]++;
     leave_out_lonely(n, labels, groups, n_classes, count);
-    nn_svm_find_scaling(x, n, dim, opt->standardise, mean, inv_scale);
+    nn_svm_find_scaling(x, n, dim, opt, mean, inv_scale);
     if ((status = nn_svm_points_new(&p, x, n, dim, labels, n_classes, mean, inv_scale, opt->kernel, err)) != BL_OK ||
         (status = nn_svm_folds(n, labels, n_classes, groups, n_folds, opt->seed, fold, err)) != BL_OK)
         goto done;
