@@ -444,7 +444,8 @@ static void bad_songs_and_settings_are_one_sentence(void **state)
     blocks_segmenter_free(s);
 
     static const char *const bad[][2] = {
-        { "[regions]\nn_bands = 32\n", "[region_encoder] must turn one input into 320 channels" },
+        { "[region_encoder]\ninput.level = 64, T\ncode = conv1d out_channels=7 kernel_size=1\n",
+          "[region_encoder] must turn one input into 640 channels over time, gives 7" },
         { "[regions]\nlatent = 1\n", "latent" },
         { "[segmenter]\nmin_clusters = 5\nmax_clusters = 4\n", "max_clusters 4 is below min_clusters 5" },
     };
