@@ -59,7 +59,7 @@ static bl_status heard_chords(const infer_song *song, const infer_plan *plan, co
  * the network's own guess counts little: it decides where there are no chords to speak of. */
 static bl_status weigh_harmony(const infer_song *song, const infer_plan *plan, double score[AUDIO_KEYS], bl_error *err)
 {
-    static const double NETWORK = 0.1;
+    static const double NETWORK = 0.07;
     double log_p[MUSIC_KEYS];
     music_chord_span *spans = NULL;
     int n = 0;
@@ -83,7 +83,7 @@ static void normalise(double log_p[AUDIO_KEYS])
         log_p[k] -= top + log(sum);
 }
 
-/* The melody over an accompaniment counts half: it sings of the same chords. */
+/* The melody over an accompaniment counts a third: it sings of the same chords. */
 bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
     audio_rhythm r = { .bpm = plan->tempo_bpm, .beats_s = plan->beats_s, .n_beats = plan->n_beats,
@@ -94,7 +94,7 @@ bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_s
     audio_key_weigh(sung->notes, sung->n_notes, sung->tuning_cents, &r, log_p);
     if (has_accompaniment(plan)) {
         for (int k = 0; k < AUDIO_KEYS; k++)
-            log_p[k] *= 0.5;
+            log_p[k] *= 0.35;
         if (weigh_harmony(song, plan, log_p, err) != BL_OK)
             return err->code;
         normalise(log_p);

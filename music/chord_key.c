@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const double TIME = 2, NEXT = 1, FIRST = 0.1, LAST = 0.2, TONIC = 0.5, SHARPNESS = 2.5;
+static const double TIME = 2, NEXT = 1, FIRST = 0.1, LAST = 0.2, TONIC = 0.5, SHARPNESS = 1.7;
 
 /* Chords one after the other as 12 * (minor third) + root; -1 where there is none. */
 static int plain(const char *name)
