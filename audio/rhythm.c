@@ -119,16 +119,16 @@ static double waltz_cost(const rhythm_evidence *e)
 
 /* ---- confidence ---- */
 
-/* Chances by logistic regression on songs that neither the network nor the constants above have seen: margins are sums over
- * the song of evidence that does not come independently, so a point of them is worth far less than e. */
+/* Chances by logistic regression on 97 songs that the network had not seen, a little lower for tempos, since speech and noise
+ * have margins up to 4 too. Margins are sums of evidence that does not come independently: twice as much says little more. */
 static double tempo_chance(double margin)
 {
-    return 1 / (1 + exp(-(0.2 + 0.12 * fmin(margin, 50))));
+    return 1 / (1 + exp(1.2 - 1.25 * log1p(fmax(0, margin))));
 }
 
 static double bar_chance(double margin)
 {
-    return 1 / (1 + exp(-(0.2 + 0.12 * fmin(fabs(margin), 50))));
+    return 1 / (1 + exp(0.9 - log1p(fabs(margin))));
 }
 
 /* ---- a steady grid at a known tempo ---- */

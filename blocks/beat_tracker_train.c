@@ -22,6 +22,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->downbeat_weight = bl_config_real(c, "beats", "downbeat_weight", 2, 0, 100, err);
     s->average = bl_config_real(c, "beats", "average", 0.995, 0, 1, err);
     bl_config_real(c, "beats", "held_out", 0.06, 0, 0.9, err); /* read when recordings are collected */
+    bl_config_str(c, "beats", "init", "");                     /* read by train_beats                  */
     nn_optimizer_read(c, "beats", &s->optimizer, err);
     nn_schedule_read(c, "beats", n_steps, 0, &s->schedule, err);
     return err->code;

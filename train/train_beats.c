@@ -97,6 +97,14 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     /* Mistakes in the config are found before the recordings are read. */
     if (!(m->tracker = blocks_beat_tracker_new(opt->config, (uint64_t)opt->seed, err)) || read_keys(m, err) != BL_OK)
         return err->code;
+    const char *init = bl_config_str(opt->config, "beats", "init", "");
+    if (*init && !opt->resume) {
+        nn_checkpoint *c = nn_checkpoint_open(init, "beats", err);
+        const bl_status status = c ? nn_params_load(m->tracker->params, c, "", err) : err->code;
+        nn_checkpoint_free(c);
+        if (status != BL_OK)
+            return status;
+    }
     const double held_out = bl_config_real(opt->config, "beats", "held_out", 0.06, 0, 0.9, err);
     if (blocks_beat_songs_collect(opt->dataset_dir, held_out, opt->quiet, report_skip, NULL, &m->songs, err) != BL_OK)
         return err->code;
