@@ -156,7 +156,7 @@ bl_status blocks_classifier_put(const blocks_classifier *c, nn_checkpoint *k, bl
 {
     char *text = bl_config_text(c->config);
     const int64_t one = 1;
-    const float temperature = (float)c->temperature;
+    const float temperature = (float)c->temperature, shift = (float)c->shift;
     if (!text)
         return bl_fail(err, BL_ENOMEM, "no memory for the checkpoint");
     nn_checkpoint_put_text(k, "config", text, err);
@@ -164,21 +164,22 @@ bl_status blocks_classifier_put(const blocks_classifier *c, nn_checkpoint *k, bl
     nn_checkpoint_put_texts(k, "genres", (const char *const *)c->genres, c->n_genres, err);
     nn_checkpoint_put_texts(k, "instruments", (const char *const *)c->instruments, c->n_instruments, err);
     nn_checkpoint_put(k, "genre/temperature", NN_F32, 1, &one, &temperature, err);
+    nn_checkpoint_put(k, "instrument/shift", NN_F32, 1, &one, &shift, err);
     if (nn_params_save(c->params, k, "", err) != BL_OK)
         return err->code;
     return blocks_feature_extractor_put(c->fx, "features_config", k, err);
 }
 
-static bl_status get_temperature(const nn_checkpoint *k, double *out, bl_error *err)
+static bl_status get_number(const nn_checkpoint *k, const char *name, double low, double high, double *out, bl_error *err)
 {
     const int64_t one = 1;
-    float *read = nn_checkpoint_get(k, "genre/temperature", NN_F32, 1, &one, NULL, err);
+    float *read = nn_checkpoint_get(k, name, NN_F32, 1, &one, NULL, err);
     if (!read)
         return err->code;
     *out = (double)*read;
     free(read);
-    if (!(*out >= 0.01 && *out <= 100))
-        return bl_fail(err, BL_EFORMAT, "%s: genre/temperature: expected 0.01 to 100, got %g", nn_checkpoint_path(k), *out);
+    if (!(*out >= low && *out <= high))
+        return bl_fail(err, BL_EFORMAT, "%s: %s: expected %g to %g, got %g", nn_checkpoint_path(k), name, low, high, *out);
     return BL_OK;
 }
 
@@ -199,7 +200,8 @@ blocks_classifier *blocks_classifier_load(const char *path, bl_error *err)
         c = make(config, fx, (const char *const *)genres, n_genres, (const char *const *)instruments, n_instruments, 0, e);
     else
         blocks_feature_extractor_free(fx);
-    if (c && (get_temperature(k, &c->temperature, e) != BL_OK || nn_params_load(c->params, k, "", e) != BL_OK)) {
+    if (c && (get_number(k, "genre/temperature", 0.01, 100, &c->temperature, e) != BL_OK ||
+              get_number(k, "instrument/shift", -20, 20, &c->shift, e) != BL_OK || nn_params_load(c->params, k, "", e) != BL_OK)) {
         blocks_classifier_free(c);
         c = NULL;
     }
@@ -321,7 +323,8 @@ void blocks_classifier_verdict(const blocks_classifier *c, const float *genre, f
             instrument[w * I + k] = t;
             mean += (double)t / (double)half;
         }
-        instrument_probability[k] = (float)mean;
+        const double odds = mean / fmax(1 - mean, 1e-9) * exp(c->shift);
+        instrument_probability[k] = (float)(odds / (1 + odds));
     }
 }
 

@@ -3,11 +3,11 @@
  *     window of ~8 s -> log-mel frames, 46 ms apart, brought to one level (blocks/band_powers.h)
  *     -> the extractor's latents of these frames  -> [classifier] (layers of the .ini) -> genre logits, instrument logits
  *     song: genre = softmax(mean of the windows' log probabilities / temperature)
- *           instrument = mean of the higher half of the windows' probabilities
+ *           instrument = mean of the higher half of the windows' probabilities, its log odds shifted
  *
  * Trained with softmax cross-entropy on the genre and binary cross-entropy on each instrument; on bare voices and noise
- * the genre's target is "any of them", so that what says nothing about a genre gets no confident answer. The temperature
- * is fitted on held-out songs. A copy of the feature extractor lies in the same checkpoint, so one file is all it takes.
+ * the genre's target is "any of them", so that what says nothing about a genre gets no confident answer. Temperature and
+ * shift are fitted on held-out songs. A copy of the feature extractor lies in the same checkpoint, so one file is all it takes.
  *
  *     blocks_classifier *c = blocks_classifier_load("models/classifier.h5", &err);
  *     blocks_classifier_run(c, mono, n_samples, sample_rate, genre_probability, instrument_probability, &err);
@@ -45,6 +45,7 @@ typedef struct blocks_classifier {
     int64_t     window_frames;      /* of two hops of fx                                      */
     double      level;              /* mean band power of a window, after it was brought to it */
     double      temperature;        /* of the genre                                           */
+    double      shift;              /* added to the instruments' log odds                     */
     int64_t     step;
 } blocks_classifier;
 

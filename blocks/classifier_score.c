@@ -1,5 +1,5 @@
-/* Figures of the classifier on held-out songs, beside the majority and the nearest training songs, and the temperature of
- * its genre. See blocks/classifier_train.h. */
+/* Figures of the classifier on held-out songs, beside the majority and the nearest training songs; the temperature of its
+ * genre and the shift of its instruments. See blocks/classifier_train.h. */
 #include "blocks/classifier_private.h"
 
 #include <math.h>
@@ -14,6 +14,7 @@ typedef struct song_view {
     float *logs;          /* [n_genres] mean log probability of its windows */
     float *changed_logs;  /* the same, as another recording of it might sound */
     float *probability;   /* [n_instruments]   */
+    float *changed_probability; /* before the shift */
     float *mfcc;          /* [N_KNN]           */
     float *labels;        /* [n_instruments]   */
 } song_view;
@@ -92,9 +93,10 @@ static bl_status view_song(scoring *s, int song, int judged, song_view *v, bl_er
     v->logs = malloc(G * sizeof(float));
     v->changed_logs = malloc(G * sizeof(float));
     v->probability = malloc(I * sizeof(float));
+    v->changed_probability = malloc(I * sizeof(float));
     v->labels = malloc(I * sizeof(float));
     v->mfcc = malloc(N_KNN * sizeof(float));
-    if (!v->logs || !v->changed_logs || !v->probability || !v->labels || !v->mfcc)
+    if (!v->logs || !v->changed_logs || !v->probability || !v->changed_probability || !v->labels || !v->mfcc)
         return bl_fail(err, BL_ENOMEM, "no memory for validation");
     for (size_t i = 0; i < I; i++)
         v->labels[i] = -1;
@@ -104,7 +106,7 @@ static bl_status view_song(scoring *s, int song, int judged, song_view *v, bl_er
         return BL_OK;
     if (judge(s, n, v->logs, v->probability, err) != BL_OK)
         return err->code;
-    return judge(s, gather(s, song, 1, NULL), v->changed_logs, NULL, err);
+    return judge(s, gather(s, song, 1, NULL), v->changed_logs, v->changed_probability, err);
 }
 
 typedef struct neighbours {
@@ -223,6 +225,30 @@ static double f1(const counts *c)
     return all > 0 ? 2 * c->hits / all : 0;
 }
 
+static double log_odds(float p)
+{
+    return log(fmax((double)p, 1e-9) / fmax(1 - (double)p, 1e-9));
+}
+
+/* What has to be added to the log odds so that F1 at probability 1/2 is best; of equals the one nearest to 0. */
+static double fit_shift(const song_view *views, int n, int held_out, int I)
+{
+    double best = 0, most = -1;
+    for (int step = 0; step <= 60; step++) {
+        const double shift = (step + 1) / 2 * 0.05 * (step % 2 ? 1 : -1);
+        counts c = { 0, 0, 0 };
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < I && views[i].held_out == held_out; k++)
+                if (views[i].labels[k] >= 0)
+                    count(&c, log_odds(views[i].changed_probability[k]) + shift > 0, views[i].labels[k] > 0);
+        if (f1(&c) > most + 1e-12) {
+            most = f1(&c);
+            best = shift;
+        }
+    }
+    return best;
+}
+
 static int commonest_genre(const song_view *views, int n, int G)
 {
     int best = 0, most = 0;
@@ -248,6 +274,7 @@ static void score_views(blocks_classifier *c, const song_view *views, int n, blo
     mfcc_scales(views, n, scale);
     for (int i = 0; i < n; i++)
         held_out |= views[i].held_out;
+    c->shift = fit_shift(views, n, held_out, I);
     for (int i = 0; i < n; i++) {
         const song_view *v = &views[i];
         if (v->held_out != held_out)
@@ -274,7 +301,7 @@ static void score_views(blocks_classifier *c, const song_view *views, int n, blo
                 songs += !views[j].held_out && views[j].labels[k] >= 0;
                 yes += !views[j].held_out && views[j].labels[k] > 0;
             }
-            count(&own, v->probability[k] > 0.5f, v->labels[k] > 0);
+            count(&own, log_odds(v->probability[k]) + c->shift > 0, v->labels[k] > 0);
             count(&common, 2 * yes > songs, v->labels[k] > 0);
             count(&knn, 2 * votes > near.n, v->labels[k] > 0);
         }
@@ -299,6 +326,7 @@ bl_status blocks_classifier_score_songs(blocks_classifier *c, const blocks_mixer
     song_view *views = calloc((size_t)sounds->n_songs + 1, sizeof *views);
     int n = 0, held_out = 0;
     memset(score, 0, sizeof *score);
+    c->shift = 0; /* until it is fitted */
     s.power = malloc(MOST_VIEWS * window * sizeof *s.power);
     s.genre = malloc(MOST_VIEWS * (size_t)c->n_genres * sizeof *s.genre);
     s.instrument = malloc(MOST_VIEWS * (size_t)c->n_instruments * sizeof *s.instrument);
@@ -317,6 +345,7 @@ bl_status blocks_classifier_score_songs(blocks_classifier *c, const blocks_mixer
         free(views[i].logs);
         free(views[i].changed_logs);
         free(views[i].probability);
+        free(views[i].changed_probability);
         free(views[i].mfcc);
         free(views[i].labels);
     }
