@@ -190,3 +190,16 @@ bl_status audio_hpss(const audio_clip *mix, audio_clip *harmonic, audio_clip *pe
 {
     return split(mix, harmonic_mask, harmonic, percussive, err);
 }
+
+bl_status audio_melody_mask(const float *magnitude, int n_bins, int64_t n_frames, int sample_rate, int n_fft, int hop_length,
+                            float *mask, bl_error *err)
+{
+    audio_parts p;
+    bl_status status = audio_parts_new_as(&p, sample_rate, n_fft, hop_length, n_bins, n_frames, err);
+    if (status != BL_OK)
+        return status;
+    memcpy(p.magnitude, magnitude, (size_t)n_bins * (size_t)n_frames * sizeof *magnitude);
+    status = voice_mask(&p, mask, err);
+    audio_parts_free(&p);
+    return status;
+}

@@ -27,6 +27,11 @@
 
 bl_status audio_separate_melody(const audio_clip *mix, audio_clip *voice, audio_clip *accompaniment, bl_error *err);
 
+/* Steps 1 to 4 on magnitudes [n_bins, n_frames] (the lower bins of n_fft/2 + 1, at least up to 5 kHz) that somebody has: mask of the
+ * same shape. */
+bl_status audio_melody_mask(const float *magnitude, int n_bins, int64_t n_frames, int sample_rate, int n_fft, int hop_length,
+                            float *mask, bl_error *err);
+
 /* Harmonic/percussive separation alone; the two sum to the input as above. */
 bl_status audio_hpss(const audio_clip *mix, audio_clip *harmonic, audio_clip *percussive, bl_error *err);
 

@@ -29,12 +29,13 @@ void audio_parts_free(audio_parts *p)
 
 bl_status audio_parts_new(audio_parts *p, int sample_rate, int64_t n_samples, bl_error *err)
 {
-    memset(p, 0, sizeof *p);
-    p->sample_rate = sample_rate;
-    p->n_fft = audio_parts_n_fft(sample_rate);
-    p->hop = p->n_fft / 4;
-    p->bins = p->n_fft / 2 + 1;
-    p->frames = n_samples / p->hop + 1;
+    const int n_fft = audio_parts_n_fft(sample_rate);
+    return audio_parts_new_as(p, sample_rate, n_fft, n_fft / 4, n_fft / 2 + 1, n_samples / (n_fft / 4) + 1, err);
+}
+
+bl_status audio_parts_new_as(audio_parts *p, int sample_rate, int n_fft, int hop, int bins, int64_t frames, bl_error *err)
+{
+    *p = (audio_parts){ .sample_rate = sample_rate, .n_fft = n_fft, .hop = hop, .bins = bins, .frames = frames };
     const size_t cells = (size_t)p->bins * (size_t)p->frames;
     p->magnitude = calloc(cells, sizeof(float));
     p->steady = calloc(cells, sizeof(float)), p->percussive = calloc(cells, sizeof(float));
@@ -45,7 +46,7 @@ bl_status audio_parts_new(audio_parts *p, int sample_rate, int64_t n_samples, bl
     if (p->magnitude && p->steady && p->percussive && p->repeating && p->centre && p->f0_hz && p->salience)
         return BL_OK;
     audio_parts_free(p);
-    return bl_fail(err, BL_ENOMEM, "separation: no memory for %lld samples", (long long)n_samples);
+    return bl_fail(err, BL_ENOMEM, "separation: no memory for %lld frames", (long long)frames);
 }
 
 /* Lead voices stand in the middle: 2 Re(L conj R) / (|L|^2 + |R|^2), squared, nothing below 0. */

@@ -30,6 +30,7 @@ bl_status audio_parts_melody(audio_parts *p, bl_error *err);
 
 /* Zeroed arrays for a signal of n_samples; release with audio_parts_free. */
 bl_status audio_parts_new(audio_parts *p, int sample_rate, int64_t n_samples, bl_error *err);
+bl_status audio_parts_new_as(audio_parts *p, int sample_rate, int n_fft, int hop, int bins, int64_t frames, bl_error *err);
 void      audio_parts_free(audio_parts *p);
 
 /* Magnitudes of samples [first, first + n) of a clip, averaged over channels; spectra, where not NULL,

@@ -13,6 +13,8 @@ static const char shipped_config[] = "configs/separator.ini";
 static const char *const settings[] = { "separation", NULL }, *const networks[] = { "separator", NULL };
 static const double PI = 3.14159265358979323846;
 
+static const double MELODY_HIGH_HZ = 5500, MELODY_FADE_HZ = 4500; /* above, the network alone; between, less and less */
+
 enum { PIECE_S = 20, CONTEXT_S = 2, FADE_S = 1, MOST_BANDS = 4096 };
 
 /* ---- building ---- */
@@ -26,6 +28,7 @@ static bl_status make_bands(blocks_separator *s, bl_error *err)
     s->hop_length = (int)bl_config_int(c, "separation", "hop_length", 1024, 16, 32768, err);
     const double linear_hz = bl_config_real(c, "separation", "linear_hz", 1500, 0, 1e5, err);
     const double share = bl_config_real(c, "separation", "band_share", 0.03, 0, 1, err);
+    s->melody_share = bl_config_real(c, "separation", "melody_share", 0.5, 0, 1, err);
     const double highest_hz = bl_config_real(c, "separation", "highest_hz", 16000, 100, 1e5, err);
     if (err->code)
         return err->code;
@@ -279,6 +282,8 @@ typedef struct work {
     int64_t      most_frames, stride;
     float       *window, *bands, *out; /* [n_fft], [n_bands, T], samples of a piece */
     float       *mask;                 /* [T, n_bands] */
+    int          n_melody;             /* bins in which the melody's mask counts */
+    float       *magnitude, *melody;   /* [n_melody, T] and the mask of it */
     bl_fft_real *fft;
     real        *waves, *spectra;      /* [ROWS, stride], each row 64-byte aligned */
 } work;
@@ -292,6 +297,8 @@ static void work_free(work *w)
     free(w->bands);
     free(w->out);
     free(w->mask);
+    free(w->magnitude);
+    free(w->melody);
     free(w->waves);
     free(w->spectra);
 }
@@ -311,10 +318,15 @@ static bl_status work_new(work *w, const blocks_separator *s, const audio_clip *
     w->bands = malloc((size_t)s->n_bands * (size_t)w->most_frames * sizeof *w->bands);
     w->mask = malloc((size_t)s->n_bands * (size_t)w->most_frames * sizeof *w->mask);
     w->out = malloc((size_t)(n + w->map.n_fft) * sizeof *w->out);
+    if (s->melody_share > 0 && mix->sample_rate >= 2.1 * MELODY_HIGH_HZ)
+        w->n_melody = (int)(MELODY_HIGH_HZ * w->map.n_fft / mix->sample_rate) + 3;
+    w->magnitude = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->magnitude);
+    w->melody = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->melody);
     w->waves = aligned_alloc(64, (size_t)w->stride * rows);
     w->spectra = aligned_alloc(64, (size_t)w->stride * rows);
     w->channels = malloc((size_t)mix->n_channels * sizeof *w->channels);
-    if (!w->window || !w->bands || !w->mask || !w->out || !w->waves || !w->spectra || !w->channels)
+    if (!w->window || !w->bands || !w->mask || !w->out || !w->waves || !w->spectra || !w->channels ||
+        !w->magnitude || !w->melody)
         return bl_fail(err, BL_ENOMEM, "no memory to separate %lld samples", (long long)mix->n_samples);
     if (!(w->fft = bl_fft_real_new(w->map.n_fft, err)))
         return BL_ENOMEM;
@@ -354,21 +366,33 @@ static void hear(const blocks_separator *s, const work *w, int64_t t, int64_t T,
         power[w->map.band[f]] += (1 - w->map.share[f]) * p;
         power[w->map.band[f] + 1] += w->map.share[f] * p;
     }
+    for (int f = 0; f < w->n_melody; f++)
+        w->magnitude[f * T + t] = sqrtf((float)(z[2 * f] * z[2 * f] + z[2 * f + 1] * z[2 * f + 1]));
     for (int b = 0; b < s->n_bands; b++)
         w->bands[b * T + t] = (blocks_separator_relative(power[b], (float)w->level) - s->mean[b]) * s->scale[b];
 }
 
+/* The mask of bin f in frame t. */
+static float mask_of(const blocks_separator *s, const work *w, int64_t t, int64_t T, int f)
+{
+    const float *mask = w->mask + t * s->n_bands + w->map.band[f];
+    const float learned = (1 - w->map.share[f]) * mask[0] + w->map.share[f] * mask[1];
+    if (f >= w->n_melody)
+        return learned;
+    const double hz = (double)f * w->mix->sample_rate / w->map.n_fft;
+    const double share = s->melody_share * fmin(1, fmax(0, (MELODY_HIGH_HZ - hz) / (MELODY_HIGH_HZ - MELODY_FADE_HZ)));
+    return (float)(1 - share) * learned + (float)share * w->melody[f * T + t];
+}
+
 /* The mask of frame t onto the transform in row k, and back to a windowed frame in time. */
-static void answer(const blocks_separator *s, const work *w, int64_t t, int k)
+static void answer(const blocks_separator *s, const work *w, int64_t t, int64_t T, int k)
 {
     const int N = w->map.n_fft;
-    const float *mask = w->mask + t * s->n_bands;
     /* Window on the way in and out: sum over frames of w^2 is 3/8 N/hop. */
     const float unit = 1 / ((float)N * 0.375f * (float)(N / w->map.hop_length));
     real *z = w->spectra + k * w->stride, *x = w->waves + k * w->stride;
     for (int f = 0; f < w->map.n_bins; f++) {
-        const int b = w->map.band[f];
-        const float g = (1 - w->map.share[f]) * mask[b] + w->map.share[f] * mask[b + 1];
+        const float g = mask_of(s, w, t, T, f);
         z[2 * f] *= g;
         z[2 * f + 1] *= g;
     }
@@ -397,7 +421,8 @@ static bl_status draw_mask(blocks_separator *s, work *w, int64_t first, int64_t 
     for (int64_t t = 0; t < T; t++)
         for (int b = 0; b < s->n_bands; b++)
             w->mask[t * s->n_bands + b] = (float)y->x[b * T + t];
-    return BL_OK;
+    return w->n_melody ? audio_melody_mask(w->magnitude, w->n_melody, T, w->mix->sample_rate, w->map.n_fft, w->map.hop_length, w->melody,
+                                           err) : BL_OK;
 }
 
 /* Samples from .. from + n - 1 of a channel, masked, to w->out; frames lie as draw_mask(first, T) drew them. */
@@ -413,7 +438,7 @@ static void apply_mask(const blocks_separator *s, const work *w, int channel, in
         #pragma omp parallel for schedule(static)
         for (int k = 0; k < rows; k++) {
             transform(w, &x, 1, first + (t + k) * hop, k);
-            answer(s, w, t + k, k);
+            answer(s, w, t + k, T, k);
         }
         for (int k = 0; k < rows; k++) { /* one after the other: sums in one order */
             const int64_t start = first + (t + k) * hop - N / 2 - from;

@@ -4,6 +4,9 @@
  *     bidirectional LSTMs, beside what went into them, fully connected ... sigmoid -> a mask per band and frame, 0..1
  *     -> between bands: interpolated -> every channel's STFT times the mask -> voice; the rest is what is left
  *
+ * Below 5 kHz the mask is the mean of the network's and that of audio_melody_mask (what does not repeat and moves like a melody),
+ * weighted by [separation] melody_share: they err in different places.
+ *
  * The form of Open-Unmix, made small: bands instead of single bins (below linear_hz a band is a bin), no copy of the mixture's
  * bins in front and behind. The song's level does not matter.
  *
@@ -34,6 +37,7 @@ typedef struct blocks_separator {
     nn_network *net;
     nn_tape    *tape;
     int         sample_rate, n_fft, hop_length, n_bands;
+    double      melody_share;    /* of the melody's mask in the whole */
     double     *centre_hz;       /* [n_bands] */
     float      *mean, *scale;    /* [n_bands]: network input = (relative band - mean) scale */
     int64_t     step;

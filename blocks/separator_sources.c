@@ -100,7 +100,7 @@ static int group_of(const data_dataset *d, int song)
 
 bl_status blocks_sources_collect(const blocks_separator *s, data_dataset *d, int quiet, blocks_sources *out, bl_error *err)
 {
-    const double max_minutes = bl_config_real(s->config, "separation_training", "max_minutes", 240, 0.1, 1e6, err);
+    const double max_minutes = bl_config_real(s->config, "separation_training", "max_minutes", 600, 0.1, 1e6, err);
     double all_s = 0;
     int n[2][2] = { { 0, 0 }, { 0, 0 } };
     for (int i = 0; i < d->n_songs; i++)
@@ -122,6 +122,69 @@ bl_status blocks_sources_collect(const blocks_separator *s, data_dataset *d, int
     if (!n[1][0] || !n[0][0])
         return bl_fail(err, BL_EFORMAT, "%s: has %d voices and %d other stems to learn from; both are needed (files named "
                        "vocals... and after instruments)", d->path, n[1][0], n[0][0]);
+    return BL_OK;
+}
+
+/* ---- held-out songs ---- */
+
+static void add_stretch(const blocks_source *s, int64_t first, int64_t n, float gain, float *out)
+{
+    for (int64_t i = 0; i < n && first + i < s->n_samples; i++)
+        out[i] += gain * s->unit * s->samples[first + i];
+}
+
+static int is_held_out(const blocks_source *s, int is_voice)
+{
+    return s->held_out && s->is_voice == is_voice;
+}
+
+/* The first voice of the k-th held-out song with a voice. */
+static const blocks_source *held_out_voice(const blocks_sources *p, int k)
+{
+    for (int i = 0; i < p->n; i++) {
+        const blocks_source *s = &p->sources[i];
+        if (is_held_out(s, 1) && (i == 0 || !s[-1].is_voice || s[-1].song != s->song) && k-- == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* A held-out stem that is no voice: of this song (song >= 0), or number k of all. */
+static const blocks_source *held_out_rest(const blocks_sources *p, int song, int k)
+{
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        const blocks_source *s = &p->sources[i];
+        if (is_held_out(s, 0) && (song < 0 || s->song == song) && n++ == (song < 0 ? k : 0))
+            return s;
+    }
+    return n && song < 0 ? held_out_rest(p, song, k % n) : NULL;
+}
+
+bl_status blocks_held_out_get(const blocks_sources *p, int k, int64_t most, blocks_held_out *out, bl_error *err)
+{
+    static const double VOICE_DB = -5;
+    const blocks_source *voice = held_out_voice(p, k), *rest = voice ? held_out_rest(p, voice->song, 0) : NULL;
+    const int own = rest != NULL;
+    *out = (blocks_held_out){ NULL, NULL, 0 };
+    if (!voice || (!rest && !(rest = held_out_rest(p, -1, k))))
+        return BL_OK;
+    const int64_t shorter = voice->n_samples < rest->n_samples ? voice->n_samples : rest->n_samples;
+    const int64_t n = shorter < most ? shorter : most, first = (shorter - n) / 2;
+    out->voice = calloc((size_t)n, sizeof *out->voice);
+    out->rest = calloc((size_t)n, sizeof *out->rest);
+    if (!out->voice || !out->rest)
+        return bl_fail(err, BL_ENOMEM, "no memory for a mixture of %lld samples", (long long)n);
+    const double as_loud = rest->level * (double)rest->unit / (voice->level * (double)voice->unit);
+    const float gain = own ? 1 : (float)(pow(10, VOICE_DB / 20) * as_loud);
+    for (int i = 0; i < p->n; i++) {
+        const blocks_source *s = &p->sources[i];
+        if (is_held_out(s, 1) && s->song == voice->song)
+            add_stretch(s, first, n, gain, out->voice);
+        else if (is_held_out(s, 0) && (own ? s->song == voice->song : s == rest))
+            add_stretch(s, first, n, 1, out->rest);
+    }
+    out->n = n;
     return BL_OK;
 }
 

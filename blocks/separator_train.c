@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const double SILENT_SHARE = 1e-3;   /* of a mixture's energy: less of an error does not count */
-static const double VALIDATION_S = 20, VOICE_DB = -5;
+static const double VALIDATION_S = 20;
 
 typedef struct settings {
     int    batch_size, n_frames, n_validation, n_pool, n_fresh;
@@ -27,7 +27,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->n_fresh = (int)bl_config_int(c, at, "fresh", 4, 1, 100000, err);
     s->mask_weight = bl_config_real(c, at, "mask_weight", 1, 0, 1000, err);
     s->average = bl_config_real(c, at, "average", 0.998, 0, 1, err);
-    bl_config_real(c, at, "max_minutes", 240, 0.1, 1e6, err); /* read when sources are collected */
+    bl_config_real(c, at, "max_minutes", 600, 0.1, 1e6, err); /* read when sources are collected */
     const int accumulate = (int)bl_config_int(c, at, "accumulate", 1, 1, 4096, err);
     const int64_t n_steps = bl_config_int(c, at, "steps", 6000, 1, 1000000000, err);
     nn_optimizer_read(c, at, &s->optimizer, err);
@@ -434,58 +434,6 @@ bl_status blocks_separator_trainer_step(blocks_separator_trainer *t, double figu
 
 /* ---- figures ---- */
 
-typedef struct mixture {
-    float  *voice, *rest;
-    int64_t n;
-} mixture;
-
-static void add_middle(const blocks_source *s, int64_t first, int64_t n, float gain, float *out)
-{
-    for (int64_t i = 0; i < n && first + i < s->n_samples; i++)
-        out[i] += gain * s->unit * s->samples[first + i];
-}
-
-/* Held-out voice number k and the held-out stems of its song, or of another, then VOICE_DB louder or softer than they. 0: there
- * are no more. */
-static int held_out_mixture(const blocks_separator_trainer *t, int k, mixture *m)
-{
-    const blocks_sources *p = t->sources;
-    const blocks_source *voice = NULL, *rest = NULL;
-    int n_rests = 0;
-    for (int i = 0, left = k; i < p->n; i++) {
-        const blocks_source *s = &p->sources[i];
-        if (s->held_out && s->is_voice && (i == 0 || !s[-1].is_voice || s[-1].song != s->song) && left-- == 0)
-            voice = s;
-        n_rests += s->held_out && !s->is_voice;
-    }
-    if (!voice || !n_rests)
-        return 0;
-    for (int i = 0; i < p->n; i++) /* of its own song? */
-        if (p->sources[i].held_out && !p->sources[i].is_voice && p->sources[i].song == voice->song)
-            rest = &p->sources[i];
-    const int own = rest != NULL;
-    for (int i = 0, left = k % n_rests; i < p->n && !own; i++)
-        if (p->sources[i].held_out && !p->sources[i].is_voice && left-- == 0)
-            rest = &p->sources[i];
-    const int64_t most = (int64_t)(VALIDATION_S * t->s->sample_rate);
-    const int64_t shorter = voice->n_samples < rest->n_samples ? voice->n_samples : rest->n_samples;
-    m->n = shorter < most ? shorter : most;
-    m->voice = calloc((size_t)m->n, sizeof *m->voice);
-    m->rest = calloc((size_t)m->n, sizeof *m->rest);
-    if (!m->voice || !m->rest)
-        return 0;
-    const double as_loud = rest->level * (double)rest->unit / (voice->level * (double)voice->unit);
-    const float gain = own ? 1 : (float)(pow(10, VOICE_DB / 20) * as_loud);
-    for (int i = 0; i < p->n; i++) {
-        const blocks_source *s = &p->sources[i];
-        if (s->held_out && s->is_voice && s->song == voice->song)
-            add_middle(s, (shorter - m->n) / 2, m->n, gain, m->voice);
-        else if (s->held_out && !s->is_voice && (own ? s->song == voice->song : s == rest))
-            add_middle(s, (shorter - m->n) / 2, m->n, 1, m->rest);
-    }
-    return 1;
-}
-
 static double ratio_db(const float *voice, const float *found, int64_t n)
 {
     double signal = 1e-12, error = 1e-12;
@@ -498,7 +446,7 @@ static double ratio_db(const float *voice, const float *found, int64_t n)
 }
 
 /* What the best mask would leave, from the spectra. */
-static double ceiling_db(blocks_separator_trainer *t, const mixture *m)
+static double ceiling_db(blocks_separator_trainer *t, const blocks_held_out *m)
 {
     bench *a = &t->benches[0], *b = &t->benches[1];
     double signal = 1e-12, residue = 1e-12;
@@ -521,7 +469,7 @@ static double ceiling_db(blocks_separator_trainer *t, const mixture *m)
     return 10 * log10(signal / residue);
 }
 
-static bl_status score_mixture(blocks_separator_trainer *t, const mixture *m, blocks_separator_score *score, bl_error *err)
+static bl_status score_mixture(blocks_separator_trainer *t, const blocks_held_out *m, blocks_separator_score *score, bl_error *err)
 {
     audio_clip mix = { 0 }, voice = { 0 }, rest = { 0 };
     bl_status status = audio_clip_new(&mix, 1, m->n, t->s->sample_rate, err);
@@ -547,8 +495,9 @@ bl_status blocks_separator_trainer_validate(blocks_separator_trainer *t, blocks_
     memset(score, 0, sizeof *score);
     nn_ema_swap(t->average);
     for (int k = 0; k < t->set.n_validation && status == BL_OK; k++) {
-        mixture m = { NULL, NULL, 0 };
-        const int there = held_out_mixture(t, k, &m);
+        blocks_held_out m = { NULL, NULL, 0 };
+        status = blocks_held_out_get(t->sources, k, (int64_t)(VALIDATION_S * t->s->sample_rate), &m, err);
+        const int there = status == BL_OK && m.n > 0;
         if (there)
             status = score_mixture(t, &m, score, err);
         free(m.voice);

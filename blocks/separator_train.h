@@ -54,6 +54,14 @@ bl_status blocks_sources_add(blocks_sources *sources, const float *x, int64_t n_
                              bl_error *err);
 void      blocks_sources_free(blocks_sources *sources);
 
+/* A held-out song: the voices of number k and the other stems of their song at their own levels; or, where the song has no other
+ * stems, those of another number, the voice 5 dB softer. From its middle, at most `most` samples. */
+typedef struct blocks_held_out {
+    float  *voice, *rest; /* malloc'ed [n]          */
+    int64_t n;            /* 0: there are no more   */
+} blocks_held_out;
+bl_status blocks_held_out_get(const blocks_sources *sources, int k, int64_t most, blocks_held_out *out, bl_error *err);
+
 /* How mixtures are made: [separation_training]. */
 typedef struct blocks_mixing {
     double voice_db_low, voice_db_high, no_voice, voice_alone, semitones, rest_semitones, second_voice, doubled, reverb, equalised,

@@ -13,7 +13,7 @@ data=$1 out=$2
 shift 2
 tools=$(dirname "$0") bin=${BIN:-$(dirname "$0")/../bin} python=${PYTHON:-/usr/bin/python3}
 fluid=/usr/share/sounds/sf2/FluidR3_GM.sf2 muse=/usr/share/sounds/sf3/MuseScore_General_Lite.sf3
-mkdir -p "$out/made" "$out/train/real" "$out/train/rendered" "$out/train/melodies" "$out/train/sung"
+mkdir -p "$out/made" "$out/train/real" "$out/train/rendered" "$out/train/melodies" "$out/train/synths" "$out/train/sung"
 
 "$bin/render_dataset" "$out/made/fluid" --songs 48 --genres rock,pop,jazz,classical --seconds 30 --seed 101 --soundfont "$fluid"
 "$bin/render_dataset" "$out/made/muse" --songs 48 --genres rock,pop,jazz,classical --seconds 30 --seed 202 --soundfont "$muse"
@@ -30,6 +30,8 @@ for song in "$out"/made/fluid/*/ "$out"/made/muse/*/; do
 done
 "$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$fluid" --songs 24 --seed 11
 "$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$muse" --songs 24 --seed 12
+"$python" "$tools/render_synths.py" "$out/train/synths" --songs 40 --seed 31
+"$python" "$tools/render_synths.py" "$out/train/synths" --songs 70 --seed 32
 "$python" "$tools/sing_voices.py" "$out/train/sung" --melodies "$data/midi/pop909" --timbre "$data/vocals/vocadito_1.flac" \
     --timbre "$data/vocals/nit_song070_f001_004.flac" --timbre "$data/vocals/sms_singing-female.flac" --flite --per-timbre 4 --seconds 25
 mkdir -p "$out/train/sung/demo"
