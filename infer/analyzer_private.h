@@ -37,7 +37,7 @@ bl_status infer_hear_form(infer_song *song, const infer_plan *plan, bl_error *er
 bl_status infer_hear_genre(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* The notes that were heard into the plan. */
-bl_status infer_take_melody(const infer_song *song, infer_plan *plan, bl_error *err);
+bl_status infer_take_melody(infer_song *song, infer_plan *plan, bl_error *err);
 
 /* The plan's own melody, for those who listen to it. */
 bl_status infer_melody_of(const infer_plan *plan, audio_sung_notes *sung, bl_error *err);

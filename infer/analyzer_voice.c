@@ -94,9 +94,24 @@ bl_status infer_hear_melody(infer_song *song, const infer_plan *plan, bl_error *
     return status;
 }
 
-bl_status infer_take_melody(const infer_song *song, infer_plan *plan, bl_error *err)
+/* Claps, drums and noise leave scraps of pitch here and there; those are no melody. */
+static int is_scraps(const audio_sung_notes *sung, double duration_s)
 {
-    const audio_sung_notes *sung = &song->sung;
+    static const double SCRAP_S = 0.25, LEAST_SHARE = 0.1;
+    double sum = 0, longest = 0;
+    for (int i = 0; i < sung->n_notes; i++) {
+        const double length = sung->notes[i].offset_s - sung->notes[i].onset_s;
+        sum += length;
+        longest = length > longest ? length : longest;
+    }
+    return longest < SCRAP_S && sum < LEAST_SHARE * duration_s;
+}
+
+bl_status infer_take_melody(infer_song *song, infer_plan *plan, bl_error *err)
+{
+    audio_sung_notes *sung = &song->sung;
+    if (is_scraps(sung, plan->duration_s))
+        sung->n_notes = 0;
     if (!(plan->melody = calloc((size_t)sung->n_notes + 1, sizeof *plan->melody)))
         return bl_fail(err, BL_ENOMEM, "no memory for the melody");
     for (int i = 0; i < sung->n_notes; i++) {
