@@ -231,7 +231,7 @@ bench-listening: $(BENCH_LISTENING)
 
 # How well we listen, on ground truth: make evaluate TASKS="pitch beats" DATA=../shared/data
 EVALUATION := python3-mir-eval python3-sklearn python3-aubio python3-soundfile python3-mido python3-scipy python3-h5py fluidsynth \
-  timgm6mb-soundfont fluid-soundfont-gm musescore-general-soundfont-small
+  sox timgm6mb-soundfont fluid-soundfont-gm musescore-general-soundfont-small
 evaluate: all $(SHARED)
 	$(Q)tools/setup.sh packages $(EVALUATION)
 	$(Q)BACKLINE_LIBRARY=$(SHARED) /usr/bin/python3 tools/evaluate/evaluate.py $(TASKS) --bin $(BIN) --work $(O)/evaluate $(if $(DATA),--data $(DATA))
