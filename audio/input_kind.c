@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double EXCERPT_S = 30, SILENCE = 1e-4;
+static const double EXCERPT_S = 20, SILENCE = 1e-4;
 static const double STEADY_S = 0.4, LONG_STEADY_S = 1.2;
 /* A lone sound whose pitch stands still this often, or hardly ever glides, is an instrument. */
 static const double STILL_INSTRUMENT = 0.70, GLIDING_VOICE = 0.06;

@@ -63,7 +63,7 @@ typedef struct audio_input_evidence {
     float voice_score;   /* log odds that somebody sings in the mix (0 when alone)                      */
 } audio_input_evidence;
 
-/* Looks at the middle 30 s. Weights by logistic regression over 59 solo vocals, 44 mixes with and without
+/* Looks at the middle 20 s. Weights by logistic regression over 59 solo vocals, 44 mixes with and without
  * voices and 12 rendered ones; see docs/listening.md for how often it errs. */
 bl_status   audio_judge_input(const audio_clip *clip, audio_input_evidence *out, bl_error *err);
 const char *audio_input_kind_name(audio_input_kind kind); /* "vocal", "song", "instrumental", "silent" */

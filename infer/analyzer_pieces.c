@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Samples of all channels up to which a recording is heard as a whole (80 MB), those of a piece of a longer one, and how far it
+/* Samples of all channels up to which a recording is heard as a whole (64 MB), those of a piece of a longer one, and how far it
  * reaches into its neighbours: further than any part of the analysis looks around itself. Pieces begin at whole seconds, so that
  * the frames of all parts fall on their places. */
-enum { WHOLE_SAMPLES = 20 << 20, PIECE_SAMPLES = 12 << 20, OVERLAP_S = 22, LEAST_PIECE_S = 3 * OVERLAP_S };
+enum { WHOLE_SAMPLES = 16 << 20, PIECE_SAMPLES = 10 << 20, OVERLAP_S = 22, LEAST_PIECE_S = 3 * OVERLAP_S };
 
 typedef struct stretch {
     double piece_s;        /* where the piece begins                              */
