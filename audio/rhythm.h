@@ -15,7 +15,7 @@
  *          Tempos of 42 to 230 bpm are looked for (with tempo_factor half or twice that).
  * Errors   BL_EARG: bpm outside 20..400, another tempo_factor, no activity, length_s not above 0. BL_ENOMEM. Without any
  *          evidence: a steady 100 bpm grid (or the given bpm) and confidence 0.
- * Cost     About 2 ms for a second of audio on one core.
+ * Cost     About 1 ms for a second of audio on one core.
  * Memory   audio_rhythm_analyze fills *out; release with audio_rhythm_free (zeroed struct allowed). It works through four
  *          minutes at a time: 15 MB, however long the recording is.
  * Source   Whiteley, Cemgil & Godsill, "Bayesian modelling of temporal structure in musical audio", ISMIR 2006; Krebs, Bock &
