@@ -29,7 +29,7 @@ class Row:
     def met(self):
         if self.floor is None:
             return None
-        return self.ours <= self.floor if self.lower_is_better else self.ours >= self.floor  # NaN meets nothing
+        return bool(self.ours <= self.floor if self.lower_is_better else self.ours >= self.floor)  # NaN meets nothing
 
     def as_dict(self):
         return dataclasses.asdict(self) | {"met": self.met()}
