@@ -116,9 +116,19 @@ def detector_rows(ctx):
         yield Row(TASK, material, "balanced accuracy", n, recall(truth, q.argmax(1)), floor,
                   peer=("sklearn SVC", peer(d, slice(None), folds, tested)),
                   baseline=[("MFCC alone", peer(d, MFCC, folds, tested)), ("majority", 1 / len(np.unique(truth)))])
+        if floor == 0.65:  # the mean above hangs on instruments of which there is one recorded tone
+            common = np.isin(truth, [c for c in np.unique(truth) if (truth == c).sum() >= 5])
+            yield Row(TASK, f"the same, {len(np.unique(truth[common]))} classes of five tones and more", "balanced accuracy", int(common.sum()),
+                      recall(truth[common], q[common].argmax(1)))
         yield Row(TASK, material, "Brier score", n, brier(truth, q), lower_is_better=True,
                   baseline=("all alike", brier(truth, np.full_like(q, 1 / q.shape[1]))))
         yield Row(TASK, material, "calibration error", n, calibration_error(truth, q), lower_is_better=True)
+    # Not independent recordings: MuseScore_General has some of FluidR3's samples.
+    for font in fonts:
+        tested = own & (d["source"] == font) & ~np.isnan(d["by_source"][:, 0])
+        truth = d["class"][tested]
+        yield Row(TASK, f"{d['sources'][font]} by what learned from the other sources, {len(np.unique(truth))} classes", "balanced accuracy",
+                  len(truth), recall(truth, d["by_source"][tested].argmax(1)), baseline=("majority", 1 / len(np.unique(truth))))
 
 
 def role_rows(ctx):
