@@ -251,16 +251,19 @@ static bl_status measure_frames(audio_f0_stream *s, bl_error *err)
 {
     const int64_t end = s->slow.at + s->slow.n, reach = (int64_t)(0.023 * s->rate) + audio_yin_span(s->yin);
     const int64_t last = (int64_t)((double)s->n_pushed / s->sample_rate / s->hop_s) + 1;
+    int64_t       done = 0; /* centre of the last frame */
     for (;;) {
         const int64_t centre = llround((double)s->n_frames * s->hop_s * s->rate);
         if (s->ended ? s->n_frames >= last : centre + reach > end)
-            return BL_OK;
+            break;
         if (!reserve_frame(s))
             return bl_fail(err, BL_ENOMEM, "f0: no memory for %lld frames", (long long)s->n_frames + 1);
         measure_frame(s, centre);
-        queue_drop_before(&s->slow, centre - reach);
-        queue_drop_before(&s->dull, centre - reach);
+        done = centre;
     }
+    queue_drop_before(&s->slow, done - reach); /* once for all: it moves what stays */
+    queue_drop_before(&s->dull, done - reach);
+    return BL_OK;
 }
 
 bl_status audio_f0_stream_push(audio_f0_stream *s, const float *x, int64_t n_samples, bl_error *err)

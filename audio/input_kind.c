@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const double EXCERPT_S = 20, SILENCE = 1e-4;
-static const double STEADY_S = 0.4, LONG_STEADY_S = 1.2;
+static const double STEADY_S = 0.4;
 /* A lone sound whose pitch stands still this often, or hardly ever glides, is an instrument. */
 static const double STILL_INSTRUMENT = 0.70, GLIDING_VOICE = 0.06;
 static const double MELODY_SALIENCE = 0.03;
@@ -173,11 +173,10 @@ bl_status audio_judge_input(const audio_clip *clip, audio_input_evidence *out, b
     }
     if ((status = audio_parts_new(&parts, rate, n, err)) != BL_OK ||
         (status = audio_parts_transform(&parts, &excerpt, 0, n, NULL, err)) != BL_OK ||
-        (status = audio_parts_hpss(&parts, STEADY_S, err)) != BL_OK)
+        (status = audio_parts_steady(&parts, STEADY_S, err)) != BL_OK || (status = audio_parts_percussive(&parts, err)) != BL_OK)
         goto done;
     judge_percussion(&parts, out);
-    if ((status = audio_parts_hpss(&parts, LONG_STEADY_S, err)) != BL_OK ||
-        (status = audio_parts_repeating(&parts, err)) != BL_OK || (status = audio_parts_melody(&parts, err)) != BL_OK)
+    if ((status = audio_parts_repeating(&parts, err)) != BL_OK || (status = audio_parts_melody(&parts, err)) != BL_OK)
         goto done;
     judge_melody(&parts, out);
     out->voice_score = 5.16f * out->gliding + 6.90f * out->melody_moves + 5.74f * out->foreground +

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const double PIECE_S = 45, OVERLAP_S = 3; /* bounded memory; masks of neighbours are cross-faded */
-static const double STEADY_S = 0.4, LONG_STEADY_S = 1.2;
+static const double STEADY_S = 0.4;
 
 /* Fills mask [F, T] with the share of the first output. */
 typedef bl_status mask_maker(audio_parts *p, float *mask, bl_error *err);
@@ -123,7 +123,9 @@ done:
 
 static bl_status harmonic_mask(audio_parts *p, float *mask, bl_error *err)
 {
-    bl_status status = audio_parts_hpss(p, STEADY_S, err);
+    bl_status status = audio_parts_steady(p, STEADY_S, err);
+    if (status == BL_OK)
+        status = audio_parts_percussive(p, err);
     if (status != BL_OK)
         return status;
     for (int64_t i = 0; i < p->frames * p->bins; i++) {
@@ -150,7 +152,7 @@ static bl_status voice_mask(audio_parts *p, float *mask, bl_error *err)
 {
     const int64_t T = p->frames;
     const double  bin_hz = (double)p->sample_rate / p->n_fft;
-    bl_status     status = audio_parts_hpss(p, LONG_STEADY_S, err);
+    bl_status     status = audio_parts_percussive(p, err);
     if (status == BL_OK)
         status = audio_parts_repeating(p, err);
     if (status == BL_OK)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MEDIAN = 129, LANES = 16, SIMILAR = 30, BANDS = 64, STEPS = 5 /* melody states a semitone */, HARMONICS = 20 };
+enum { MAX_MEDIAN = 129, LANES = 16, SIMILAR = 30, BANDS = 64, BLOCK = 32, STEPS = 5 /* melody states a semitone */, HARMONICS = 20, REACH = 6 /* states a frame */ };
 
 static const double PERCUSSIVE_HZ = 360;                     /* length of the median along frequency   */
 static const double APART_S = 0.6;                           /* similar frames are at least this apart */
@@ -89,9 +89,31 @@ done:
     return status;
 }
 
+static inline float lower(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static inline float higher(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+/* Puts y [LANES] into columns that are sorted upwards, and keeps places 0 .. last: with y put in, place k holds min(s[k], max(s[k-1],
+ * y)). The pragmas keep a row of lanes one vector; unrolled into scalars first it is put together with shuffles. */
+static inline void put_in(float (*sorted)[LANES], int last, const float *y)
+{
+    for (int k = last; k > 0; k--)
+        #pragma omp simd
+        for (int l = 0; l < LANES; l++)
+            sorted[k][l] = lower(sorted[k][l], higher(sorted[k - 1][l], y[l]));
+    #pragma omp simd
+    for (int l = 0; l < LANES; l++)
+        sorted[0][l] = lower(sorted[0][l], y[l]);
+}
+
 /* Running medians of LANES series at once, x and out [n, LANES], over i - half .. i + half, the window cut at the ends. The
- * windows are kept sorted without a branch: with y put in, place k holds min(s[k], max(s[k-1], y)); with y taken out, s[k] where
- * that is below y and s[k+1] where not. */
+ * windows are kept sorted without a branch; with y taken out, place k holds s[k] where that is below y and s[k+1] where not. */
 static void running_medians(const float *x, int64_t n, int half, float *out)
 {
     float   sorted[MAX_MEDIAN + 2][LANES];
@@ -99,21 +121,15 @@ static void running_medians(const float *x, int64_t n, int half, float *out)
     int64_t entered = 0;
     for (int64_t i = 0; i < n; i++) {
         for (; entered <= i + half && entered < n; entered++, count++) {
-            const float *y = x + entered * LANES;
             for (int l = 0; l < LANES; l++)
                 sorted[count][l] = HUGE_VALF;
-            for (int k = count; k > 0; k--)
-                for (int l = 0; l < LANES; l++) {
-                    const float below = sorted[k - 1][l] > y[l] ? sorted[k - 1][l] : y[l];
-                    sorted[k][l] = sorted[k][l] < below ? sorted[k][l] : below;
-                }
-            for (int l = 0; l < LANES; l++)
-                sorted[0][l] = sorted[0][l] < y[l] ? sorted[0][l] : y[l];
+            put_in(sorted, count, x + entered * LANES);
         }
         if (i - half - 1 >= 0) {
             const float *y = x + (i - half - 1) * LANES;
             count--;
             for (int k = 0; k < count; k++)
+                #pragma omp simd
                 for (int l = 0; l < LANES; l++)
                     sorted[k][l] = sorted[k][l] < y[l] ? sorted[k][l] : sorted[k + 1][l];
         }
@@ -142,16 +158,15 @@ static void scatter_rows(const float *lanes, int64_t T, int64_t first, int64_t n
             x[(first + r) * T + t] = lanes[t * LANES + r];
 }
 
-bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
+bl_status audio_parts_steady(audio_parts *p, double steady_s, bl_error *err)
 {
-    const int64_t T = p->frames, F = p->bins, longest = T > F ? T : F;
-    const int     half_t = clamp_half(steady_s * p->sample_rate / p->hop);
-    const int     half_f = clamp_half(PERCUSSIVE_HZ * p->n_fft / p->sample_rate);
+    const int64_t T = p->frames, F = p->bins;
+    const int     half = clamp_half(steady_s * p->sample_rate / p->hop);
     int           short_of_memory = 0;
 
     #pragma omp parallel
     {
-        float *in = calloc((size_t)(2 * longest * LANES), sizeof *in), *out = in ? in + longest * LANES : NULL;
+        float *in = calloc((size_t)(2 * T * LANES), sizeof *in), *out = in ? in + T * LANES : NULL;
         if (!in) {
             #pragma omp atomic write
             short_of_memory = 1;
@@ -162,8 +177,26 @@ bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
             if (!in)
                 continue;
             gather_rows(p->magnitude, T, f, n, in);
-            running_medians(in, T, half_t, out);
+            running_medians(in, T, half, out);
             scatter_rows(out, T, f, n, p->steady);
+        }
+        free(in);
+    }
+    return short_of_memory ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_OK;
+}
+
+bl_status audio_parts_percussive(audio_parts *p, bl_error *err)
+{
+    const int64_t T = p->frames, F = p->bins;
+    const int     half = clamp_half(PERCUSSIVE_HZ * p->n_fft / p->sample_rate);
+    int           short_of_memory = 0;
+
+    #pragma omp parallel
+    {
+        float *in = calloc((size_t)(2 * F * LANES), sizeof *in), *out = in ? in + F * LANES : NULL;
+        if (!in) {
+            #pragma omp atomic write
+            short_of_memory = 1;
         }
         #pragma omp for schedule(static)
         for (int64_t first = 0; first < T; first += LANES) {
@@ -172,7 +205,7 @@ bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
                 continue;
             for (int64_t f = 0; f < F; f++)
                 memcpy(in + f * LANES, p->magnitude + f * T + first, (size_t)n * sizeof *in);
-            running_medians(in, F, half_f, out);
+            running_medians(in, F, half, out);
             for (int64_t f = 0; f < F; f++)
                 memcpy(p->percussive + f * T + first, out + f * LANES, (size_t)n * sizeof *out);
         }
@@ -181,14 +214,14 @@ bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err)
     return short_of_memory ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_OK;
 }
 
-/* Logarithmic band energies of every frame, mean removed, length one: [T, BANDS]. */
-static void describe_frames(const audio_parts *p, float *out)
+/* Logarithmic band energies of every frame, mean removed, length one: [BANDS, width], zeros from frame T on. */
+static void describe_frames(const audio_parts *p, int64_t width, float *out)
 {
     const int64_t T = p->frames;
     const double  bin_hz = (double)p->sample_rate / p->n_fft, low_hz = 60, high_hz = fmin(12000, 0.45 * p->sample_rate);
     #pragma omp parallel for schedule(static)
     for (int64_t t = 0; t < T; t++) {
-        float *row = out + t * BANDS;
+        float  row[BANDS];
         double mean = 0, square = 0;
         for (int b = 0; b < BANDS; b++) {
             int from = (int)(low_hz * pow(high_hz / low_hz, (double)b / BANDS) / bin_hz + 0.5);
@@ -206,28 +239,62 @@ static void describe_frames(const audio_parts *p, float *out)
         }
         const float norm = square > 1e-20 ? (float)(1 / sqrt(square)) : 0.0f;
         for (int b = 0; b < BANDS; b++)
-            row[b] *= norm;
+            out[b * width + t] = row[b] * norm;
     }
 }
 
-/* Frames most like frame t (itself first), none within `apart` of another; similarity [T] is used up. */
-static int choose_similar(float *similarity, int64_t T, int64_t t, int64_t apart, int64_t *out)
+/* How much frame t is like every other: out [width], the product over the bands in their order. */
+static void compare_frames(const float *bands, int64_t width, int64_t t, float *out)
+{
+    for (int64_t first = 0; first < width; first += BLOCK) {
+        float sum[BLOCK] = { 0 };
+        for (int b = 0; b < BANDS; b++) {
+            const float *x = bands + b * width + first, here = bands[b * width + t];
+            #pragma omp simd
+            for (int l = 0; l < BLOCK; l++)
+                sum[l] += here * x[l];
+        }
+        memcpy(out + first, sum, sizeof sum);
+    }
+}
+
+static float block_top(const float *x)
+{
+    float top = x[0];
+    #pragma omp simd reduction(max : top)
+    for (int l = 0; l < BLOCK; l++)
+        top = x[l] > top ? x[l] : top;
+    return top;
+}
+
+/* Frames most like frame t (itself first), none within `apart` of another; similarity [width] is used up, of equals the first
+ * counts. top [width / BLOCK] is room for every block's highest: only the blocks in which something changed are looked at again. */
+static int choose_similar(float *similarity, float *top, int64_t T, int64_t width, int64_t t, int64_t apart, int64_t *out)
 {
     int n = 0;
+    for (int64_t i = T; i < width; i++)
+        similarity[i] = -2;
     similarity[t] = 2; /* itself */
+    for (int64_t j = 0; j < width / BLOCK; j++)
+        top[j] = block_top(similarity + j * BLOCK);
     while (n < SIMILAR) {
-        int64_t best = 0;
-        for (int64_t i = 1; i < T; i++)
-            if (similarity[i] > similarity[best])
-                best = i;
+        int64_t block = 0;
+        for (int64_t j = 1; j < width / BLOCK; j++)
+            if (top[j] > top[block])
+                block = j;
+        int64_t best = block * BLOCK;
+        while (similarity[best] < top[block])
+            best++;
         if (similarity[best] < 0.3f && n >= 5)
             break;
         if (similarity[best] < -1.5f)
             break;
         out[n++] = best;
-        for (int64_t i = best - apart; i <= best + apart; i++)
-            if (i >= 0 && i < T)
-                similarity[i] = -2;
+        const int64_t from = best - apart > 0 ? best - apart : 0, to = best + apart < T - 1 ? best + apart : T - 1;
+        for (int64_t i = from; i <= to; i++)
+            similarity[i] = -2;
+        for (int64_t j = from / BLOCK; j <= to / BLOCK; j++)
+            top[j] = block_top(similarity + j * BLOCK);
     }
     return n;
 }
@@ -240,37 +307,30 @@ static void repeating_lanes(const float *x, const int64_t *frames, int n_frames,
     for (int k = 0; k <= middle; k++)
         for (int l = 0; l < LANES; l++)
             low[k][l] = HUGE_VALF;
-    for (int i = 0; i < n_frames; i++) {
-        const float *y = x + frames[i] * LANES;
-        for (int k = i < middle ? i : middle; k > 0; k--)
-            for (int l = 0; l < LANES; l++) {
-                const float below = low[k - 1][l] > y[l] ? low[k - 1][l] : y[l];
-                low[k][l] = low[k][l] < below ? low[k][l] : below;
-            }
-        for (int l = 0; l < LANES; l++)
-            low[0][l] = low[0][l] < y[l] ? low[0][l] : y[l];
-    }
+    for (int i = 0; i < n_frames; i++)
+        put_in(low, i < middle ? i : middle, x + frames[i] * LANES);
     for (int l = 0; l < LANES; l++)
-        out[l] = low[middle][l] < own[l] ? low[middle][l] : own[l];
+        out[l] = lower(low[middle][l], own[l]);
 }
 
 bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
 {
     const int64_t T = p->frames, F = p->bins, apart = (int64_t)(APART_S * p->sample_rate / p->hop) + 1;
-    float        *rows = malloc(sizeof(float) * (size_t)T * BANDS);
+    const int64_t width = (T + BLOCK - 1) / BLOCK * BLOCK;
+    float        *bands = calloc((size_t)width * BANDS, sizeof *bands);
     int64_t      *similar = malloc(sizeof(int64_t) * (size_t)T * SIMILAR);
     int          *count = malloc(sizeof(int) * (size_t)T);
     int           short_of_memory = 0;
     bl_status     status = BL_OK;
 
-    if (!rows || !similar || !count) {
+    if (!bands || !similar || !count) {
         status = bl_fail(err, BL_ENOMEM, "separation: no memory");
         goto done;
     }
-    describe_frames(p, rows);
+    describe_frames(p, width, bands);
     #pragma omp parallel
     {
-        float *similarity = malloc(sizeof(float) * (size_t)T);
+        float *similarity = malloc(sizeof(float) * (size_t)(width + width / BLOCK));
         #pragma omp for schedule(static)
         for (int64_t t = 0; t < T; t++) {
             if (!similarity) {
@@ -278,13 +338,8 @@ bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
                 short_of_memory = 1;
                 continue;
             }
-            for (int64_t i = 0; i < T; i++) {
-                float dot = 0;
-                for (int b = 0; b < BANDS; b++)
-                    dot += rows[t * BANDS + b] * rows[i * BANDS + b];
-                similarity[i] = dot;
-            }
-            count[t] = choose_similar(similarity, T, t, apart, similar + t * SIMILAR);
+            compare_frames(bands, width, t, similarity);
+            count[t] = choose_similar(similarity, similarity + width, T, width, t, apart, similar + t * SIMILAR);
         }
         free(similarity);
     }
@@ -314,122 +369,194 @@ bl_status audio_parts_repeating(audio_parts *p, bl_error *err)
     if (short_of_memory)
         status = bl_fail(err, BL_ENOMEM, "separation: no memory");
 done:
-    free(rows), free(similar), free(count);
+    free(bands), free(similar), free(count);
     return status;
 }
 
-/* Harmonic sums of the foreground at every pitch state: out [states]; returns the foreground's total. */
-static double harmonic_sums(const audio_parts *p, const float *front, int states, float *out)
+/* Where a harmonic of a pitch lies, and the middle between it and the one below: bins, and the share of the bin above each. */
+typedef struct tooth {
+    int    at, between;
+    double at_share, between_share;
+} tooth;
+
+typedef struct comb {
+    int   n; /* harmonics below the highest */
+    tooth tooth[HARMONICS];
+} comb;
+
+typedef struct melody {
+    int    states;
+    double highest_hz;
+    comb  *comb;          /* [states] */
+    float *sums;          /* [T, states] of the foreground on harmonics */
+    float *total, *most;  /* [T] of the foreground; the highest sum     */
+    float *score, *now;   /* [states] and [states + 2 * REACH], walls at both ends */
+    int   *best_from;     /* [states]    */
+    short *from;          /* [T, states] */
+} melody;
+
+static void melody_free(melody *m)
+{
+    free(m->comb), free(m->sums), free(m->total), free(m->most), free(m->score), free(m->now), free(m->best_from), free(m->from);
+}
+
+static int melody_new(melody *m, const audio_parts *p)
 {
     const double bin_hz = (double)p->sample_rate / p->n_fft;
-    double       total = 0;
-    for (int f = 0; f < p->bins && f * bin_hz < 5000; f++)
-        total += (double)front[f];
-    for (int s = 0; s < states; s++) {
+    m->states = (int)(12 * STEPS * log2(MELODY_MAX_HZ / MELODY_MIN_HZ)) + 1;
+    m->highest_hz = fmin(5000, (p->bins - 1) * bin_hz);
+    const size_t states = (size_t)m->states, T = (size_t)p->frames;
+    m->comb = malloc(sizeof *m->comb * states), m->sums = malloc(sizeof(float) * T * states);
+    m->total = malloc(sizeof(float) * T), m->most = malloc(sizeof(float) * T);
+    m->score = malloc(sizeof(float) * states), m->now = malloc(sizeof(float) * (states + 2 * REACH));
+    m->best_from = malloc(sizeof(int) * states), m->from = malloc(sizeof(short) * T * states);
+    if (!m->comb || !m->sums || !m->total || !m->most || !m->score || !m->now || !m->best_from || !m->from)
+        return 0;
+    for (int s = 0; s < m->states; s++) {
         const double hz = MELODY_MIN_HZ * exp2((double)s / (12 * STEPS));
-        double       sum = 0, weight = 1;
-        for (int h = 1; h <= HARMONICS && h * hz < 5000; h++) {
-            const double at = h * hz / bin_hz;
-            const int    f = (int)at;
-            const double u = at - f, here = (1 - u) * (double)front[f] + u * (double)front[f + 1];
-            /* Energy between two harmonics counts against the pitch: else its half would win. */
-            const double mid = (h - 0.5) * hz / bin_hz;
-            const int    m = (int)mid;
-            const double between = (1 - (mid - m)) * (double)front[m] + (mid - m) * (double)front[m + 1];
-            sum += weight * (here - 0.6 * between);
-            weight *= 0.88;
+        m->comb[s].n = 0;
+        for (int h = 1; h <= HARMONICS && h * hz < m->highest_hz; h++) {
+            const double at = h * hz / bin_hz, between = (h - 0.5) * hz / bin_hz;
+            m->comb[s].tooth[m->comb[s].n++] = (tooth){ (int)at, (int)between, at - (int)at, between - (int)between };
         }
-        out[s] = (float)(sum > 0 ? sum : 0);
     }
-    return total;
+    return 1;
+}
+
+/* The foreground of frames first .. first + n - 1 side by side: front [bins + 1, LANES]. */
+static void take_foreground(const audio_parts *p, int64_t first, int64_t n, float *front)
+{
+    for (int f = 0; f < p->bins; f++) {
+        const int64_t i = (int64_t)f * p->frames + first;
+        for (int64_t l = 0; l < n; l++) {
+            const float all = p->magnitude[i + l], back = higher(p->repeating[i + l], lower(p->percussive[i + l], all));
+            front[f * LANES + l] = sqrtf(p->centre[i + l] * higher(0, all - back));
+        }
+    }
+    for (int l = 0; l < LANES; l++)
+        front[p->bins * LANES + l] = 0;
+}
+
+/* Harmonic sums of frames first .. first + n - 1 at every pitch state, their highest, and the foreground's total. */
+static void sum_harmonics(melody *m, const audio_parts *p, const float *front, int64_t first, int64_t n)
+{
+    const double bin_hz = (double)p->sample_rate / p->n_fft;
+    double       total[LANES] = { 0 };
+    float        most[LANES];
+    for (int f = 0; f < p->bins && f * bin_hz < 5000; f++)
+        for (int l = 0; l < LANES; l++)
+            total[l] += (double)front[f * LANES + l];
+    for (int l = 0; l < LANES; l++)
+        most[l] = 1e-9f;
+    for (int s = 0; s < m->states; s++) {
+        double sum[LANES] = { 0 }, weight = 1;
+        for (int h = 0; h < m->comb[s].n; h++, weight *= 0.88) {
+            const tooth *o = &m->comb[s].tooth[h];
+            const float *a = front + o->at * LANES, *b = front + o->between * LANES;
+            const double u = o->at_share, v = o->between_share;
+            /* Energy between two harmonics counts against the pitch: else its half would win. */
+            #pragma omp simd
+            for (int l = 0; l < LANES; l++) {
+                const double here = (1 - u) * (double)a[l] + u * (double)a[l + LANES];
+                const double between = (1 - v) * (double)b[l] + v * (double)b[l + LANES];
+                sum[l] += weight * (here - 0.6 * between);
+            }
+        }
+        for (int64_t l = 0; l < n; l++) {
+            const float x = (float)(sum[l] > 0 ? sum[l] : 0);
+            m->sums[(first + l) * m->states + s] = x;
+            most[l] = higher(most[l], x);
+        }
+    }
+    for (int64_t l = 0; l < n; l++) {
+        m->total[first + l] = (float)total[l];
+        m->most[first + l] = most[l];
+    }
+}
+
+/* One frame forward: now becomes the scores of frame t, from [states] tells where each came from. A jump to any pitch costs 7. */
+static void step_melody(melody *m, int64_t t, float trust)
+{
+    const float *sums = m->sums + t * m->states;
+    float       *now = m->now + REACH, *score = m->score, top = -1e30f;
+    int          top_at = 0;
+    for (int s = 0; s < m->states; s++)
+        if (now[s] > top) {
+            top = now[s];
+            top_at = s;
+        }
+    for (int s = 0; s < m->states; s++) {
+        score[s] = top - 7;
+        m->best_from[s] = top_at;
+    }
+    for (int d = -REACH; d <= REACH; d++) { /* from low to high: of equals the lowest stays */
+        const float  cost = 0.25f * (float)abs(d);
+        const float *moved = now + d;
+        int         *best_from = m->best_from;
+        #pragma omp simd
+        for (int s = 0; s < m->states; s++) {
+            const float x = moved[s] - cost;
+            best_from[s] = x > score[s] ? s + d : best_from[s];
+            score[s] = higher(x, score[s]);
+        }
+    }
+    for (int s = 0; s < m->states; s++) {
+        now[s] = score[s] + trust * sums[s] / m->most[t] - top;
+        m->from[t * m->states + s] = (short)m->best_from[s];
+    }
+}
+
+static void follow_melody(melody *m, audio_parts *p)
+{
+    const int64_t T = p->frames;
+    const float  *now = m->now + REACH;
+    double        mean = 0;
+    int           at = 0;
+    for (int64_t t = 0; t < T; t++)
+        mean += (double)m->total[t] / (double)T;
+    for (int s = 0; s < m->states + 2 * REACH; s++)
+        m->now[s] = s < REACH || s >= m->states + REACH ? -HUGE_VALF : 0;
+    for (int64_t t = 0; t < T; t++) /* frames with a strong foreground decide more */
+        step_melody(m, t, 12 * fminf(1, m->total[t] / (float)(mean + 1e-12)));
+    for (int s = 1; s < m->states; s++)
+        if (now[s] > now[at])
+            at = s;
+    for (int64_t t = T - 1; t >= 0; t--) {
+        const float total = m->total[t];
+        p->f0_hz[t] = (float)(MELODY_MIN_HZ * exp2((double)at / (12 * STEPS)));
+        p->salience[t] = total > 0 ? m->sums[t * m->states + at] / total * fminf(1, total / (float)(mean + 1e-12)) : 0;
+        at = m->from[t * m->states + at];
+    }
 }
 
 bl_status audio_parts_melody(audio_parts *p, bl_error *err)
 {
-    const int64_t T = p->frames;
-    const int     states = (int)(12 * STEPS * log2(MELODY_MAX_HZ / MELODY_MIN_HZ)) + 1, reach = 6;
-    const size_t  table = (size_t)T * (size_t)states;
-    float        *sums = malloc(sizeof(float) * table), *total = malloc(sizeof(float) * (size_t)T);
-    float        *score = malloc(sizeof(float) * 2 * (size_t)states);
-    short        *from = malloc(sizeof(short) * table);
-    int           short_of_memory = 0;
-    bl_status     status = BL_OK;
+    melody m = { 0 };
+    int    short_of_memory = 0;
 
-    if (!sums || !total || !score || !from) {
-        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
-        goto done;
+    if (!melody_new(&m, p)) {
+        melody_free(&m);
+        return bl_fail(err, BL_ENOMEM, "separation: no memory");
     }
     #pragma omp parallel
     {
-        float *front = malloc(sizeof(float) * (size_t)(p->bins + 1));
+        float *front = calloc((size_t)(p->bins + 1) * LANES, sizeof *front);
+        if (!front) {
+            #pragma omp atomic write
+            short_of_memory = 1;
+        }
         #pragma omp for schedule(static)
-        for (int64_t t = 0; t < T; t++) {
-            if (!front) {
-                #pragma omp atomic write
-                short_of_memory = 1;
+        for (int64_t t = 0; t < p->frames; t += LANES) {
+            const int64_t n = p->frames - t < LANES ? p->frames - t : LANES;
+            if (!front)
                 continue;
-            }
-            for (int f = 0; f < p->bins; f++) {
-                const int64_t i = (int64_t)f * T + t;
-                const float   back = fmaxf(p->repeating[i], p->percussive[i] < p->magnitude[i] ? p->percussive[i] : p->magnitude[i]);
-                front[f] = sqrtf(p->centre[i] * fmaxf(0, p->magnitude[i] - back));
-            }
-            front[p->bins] = 0;
-            total[t] = (float)harmonic_sums(p, front, states, sums + t * states);
+            take_foreground(p, t, n, front);
+            sum_harmonics(&m, p, front, t, n);
         }
         free(front);
     }
-    if (short_of_memory) {
-        status = bl_fail(err, BL_ENOMEM, "separation: no memory");
-        goto done;
-    }
-    double mean = 0;
-    for (int64_t t = 0; t < T; t++)
-        mean += (double)total[t] / (double)T;
-    float *now = score, *next = score + states;
-    memset(now, 0, sizeof(float) * (size_t)states);
-    for (int64_t t = 0; t < T; t++) {
-        float top_all = -1e30f;
-        int   top_at = 0;
-        for (int s = 0; s < states; s++)
-            if (now[s] > top_all) {
-                top_all = now[s];
-                top_at = s;
-            }
-        float most = 1e-9f;
-        for (int s = 0; s < states; s++)
-            most = fmaxf(most, sums[t * states + s]);
-        /* Frames with a strong foreground decide more. */
-        const float trust = 12 * fminf(1, total[t] / (float)(mean + 1e-12));
-        for (int s = 0; s < states; s++) {
-            float best = top_all - 7; /* a jump */
-            int   best_from = top_at;
-            for (int k = s - reach; k <= s + reach; k++)
-                if (k >= 0 && k < states) {
-                    const float moved = now[k] - 0.25f * (float)abs(k - s);
-                    if (moved > best) {
-                        best = moved;
-                        best_from = k;
-                    }
-                }
-            next[s] = best + trust * sums[t * states + s] / most;
-            from[t * states + s] = (short)best_from;
-        }
-        float *swap = now;
-        now = next, next = swap;
-        for (int s = 0; s < states; s++)
-            now[s] -= top_all;
-    }
-    int at = 0;
-    for (int s = 1; s < states; s++)
-        if (now[s] > now[at])
-            at = s;
-    for (int64_t t = T - 1; t >= 0; t--) {
-        p->f0_hz[t] = (float)(MELODY_MIN_HZ * exp2((double)at / (12 * STEPS)));
-        p->salience[t] = total[t] > 0 ? sums[t * states + at] / total[t] * fminf(1, total[t] / (float)(mean + 1e-12)) : 0;
-        at = from[t * states + at];
-    }
-done:
-    free(sums), free(total), free(score), free(from);
-    return status;
+    if (!short_of_memory)
+        follow_melody(&m, p);
+    melody_free(&m);
+    return short_of_memory ? bl_fail(err, BL_ENOMEM, "separation: no memory") : BL_OK;
 }

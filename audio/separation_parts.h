@@ -23,8 +23,10 @@ typedef struct audio_parts {
 /* Window of about 93 ms, hop of a quarter. */
 int audio_parts_n_fft(int sample_rate);
 
-/* magnitude must be filled; the medians are computed (HPSS). steady_s is the length of the median. */
-bl_status audio_parts_hpss(audio_parts *p, double steady_s, bl_error *err);
+/* magnitude must be filled. The medians of HPSS: along time, over steady_s; along frequency. */
+bl_status audio_parts_steady(audio_parts *p, double steady_s, bl_error *err);
+bl_status audio_parts_percussive(audio_parts *p, bl_error *err);
+/* magnitude must be filled; the melody also wants percussive and repeating. */
 bl_status audio_parts_repeating(audio_parts *p, bl_error *err);
 bl_status audio_parts_melody(audio_parts *p, bl_error *err);
 

@@ -1,5 +1,7 @@
 #include "audio/separation.h"
 
+#include "audio/resample.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,6 +151,24 @@ static void kinds_of_input_are_told_apart(void **state)
     audio_clip_free(&band), audio_clip_free(&voice), audio_clip_free(&still), audio_clip_free(&silent);
 }
 
+/* Half the rate lies below the highest harmonic that is looked for. */
+static void a_song_at_8_khz_is_heard_and_parted(void **state)
+{
+    audio_clip           band = new_clip(1, 24), voice = new_clip(1, 24), mix = { 0 }, found, rest;
+    audio_input_evidence heard;
+    (void)state;
+    make_song(&band, &voice);
+    for (int64_t i = 0; i < band.n_samples; i++)
+        band.samples[i] += voice.samples[i];
+    assert_int_equal(audio_resample(&band, 8000, AUDIO_RESAMPLE_FAST, &mix, NULL), BL_OK);
+    assert_int_equal(audio_judge_input(&mix, &heard, NULL), BL_OK);
+    assert_int_equal(heard.kind, AUDIO_INPUT_SONG);
+    assert_int_equal(audio_separate_melody(&mix, &found, &rest, NULL), BL_OK);
+    const double kept = energy(found.samples, mix.n_samples) / energy(mix.samples, mix.n_samples);
+    assert_true(kept > 0.1 && kept < 0.9);
+    audio_clip_free(&band), audio_clip_free(&voice), audio_clip_free(&mix), audio_clip_free(&found), audio_clip_free(&rest);
+}
+
 static void very_short_clips_pass_and_empty_ones_are_refused(void **state)
 {
     audio_clip tiny = new_clip(1, 0.01), nothing = { .n_channels = 1, .sample_rate = VOICE_RATE }, voice, rest;
@@ -172,6 +192,7 @@ int main(void)
         cmocka_unit_test(hpss_parts_clicks_from_tones),
         cmocka_unit_test(a_melody_is_lifted_out_of_a_repeating_band),
         cmocka_unit_test(kinds_of_input_are_told_apart),
+        cmocka_unit_test(a_song_at_8_khz_is_heard_and_parted),
         cmocka_unit_test(very_short_clips_pass_and_empty_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
