@@ -60,15 +60,18 @@ static int most_probable(const double *p, int n)
 
 void blocks_tone_detector_row(const blocks_tone_detector *d, const float *row, blocks_tone_guess *g)
 {
+    float ranked[BLOCKS_TONE_FEATURES];
     memset(g, 0, sizeof *g);
-    nn_svm_predict(d->svm, row, 1, NULL, g->of_class);
+    blocks_tone_ranks_apply(&d->ranks, row, ranked);
+    nn_svm_predict(d->svm, ranked, 1, NULL, g->of_class);
     const int best = most_probable(g->of_class, d->n_classes);
     g->instrument = d->instrument[best];
     g->probability = g->of_class[best];
     g->drum_kind = -1;
     if (d->drum_svm && g->instrument == data_instrument_find("drums")) {
         double p[BLOCKS_N_DRUM_KINDS];
-        nn_svm_predict(d->drum_svm, row, 1, NULL, p);
+        blocks_tone_ranks_apply(&d->drum_ranks, row, ranked);
+        nn_svm_predict(d->drum_svm, ranked, 1, NULL, p);
         const int k = most_probable(p, d->n_drum_classes);
         g->drum_kind = d->drum_kind[k];
         g->drum_probability = p[k];
@@ -248,6 +251,26 @@ bl_status blocks_tone_detector_track(const blocks_tone_detector *d, const float 
 
 /* ---- checkpoints -------------------------------------------------------------------------------- */
 
+static void put_ranks(nn_checkpoint *c, const char *name, const blocks_tone_ranks *ranks, bl_error *err)
+{
+    nn_checkpoint_put(c, name, NN_F32, 2, (int64_t[]){ BLOCKS_TONE_FEATURES, BLOCKS_TONE_KNOTS }, ranks->knot, err);
+}
+
+/* Quantiles that rise. */
+static bl_status get_ranks(const nn_checkpoint *c, const char *name, blocks_tone_ranks *ranks, bl_error *err)
+{
+    float *knot = nn_checkpoint_get(c, name, NN_F32, 2, (int64_t[]){ BLOCKS_TONE_FEATURES, BLOCKS_TONE_KNOTS }, NULL, err);
+    int    sound = 1;
+    if (!knot)
+        return err ? err->code : BL_EFORMAT;
+    memcpy(ranks->knot, knot, sizeof ranks->knot);
+    free(knot);
+    for (int j = 0; j < BLOCKS_TONE_FEATURES; j++)
+        for (int k = 0; k < BLOCKS_TONE_KNOTS; k++)
+            sound = sound && isfinite(ranks->knot[j][k]) && (k == 0 || ranks->knot[j][k] >= ranks->knot[j][k - 1]);
+    return sound ? BL_OK : bl_fail(err, BL_EFORMAT, "%s: %s do not rise in every row", nn_checkpoint_path(c), name);
+}
+
 bl_status blocks_tone_detector_save(const blocks_tone_detector *d, const char *path, const char *config, int64_t seed,
                                     bl_error *err)
 {
@@ -264,11 +287,13 @@ bl_status blocks_tone_detector_save(const blocks_tone_detector *d, const char *p
     nn_checkpoint_put_int(c, "seed", seed, err);
     nn_checkpoint_put_texts(c, "classes", names, d->n_classes, err);
     nn_checkpoint_put_texts(c, "features", features, BLOCKS_TONE_FEATURES, err);
+    put_ranks(c, "ranks", &d->ranks, err);
     nn_svm_save(d->svm, c, "svm", err);
     if (d->drum_svm) {
         for (int k = 0; k < d->n_drum_classes; k++)
             names[k] = blocks_drum_kind_names[d->drum_kind[k]];
         nn_checkpoint_put_texts(c, "drum_classes", names, d->n_drum_classes, err);
+        put_ranks(c, "drum_ranks", &d->drum_ranks, err);
         nn_svm_save(d->drum_svm, c, "drum_svm", err);
     }
     return nn_checkpoint_commit(c, err);
@@ -301,8 +326,8 @@ static bl_status load_drums(blocks_tone_detector *d, const nn_checkpoint *c, bl_
         return BL_OK;
     names = nn_checkpoint_get_texts(c, "drum_classes", &n, err);
     d->drum_svm = names ? nn_svm_load(c, "drum_svm", err) : NULL;
-    bl_status status = d->drum_svm ? BL_OK : err ? err->code : BL_EFORMAT;
-    if (d->drum_svm && (d->drum_svm->n_classes != n || n > BLOCKS_N_DRUM_KINDS || d->drum_svm->dim != BLOCKS_TONE_FEATURES ||
+    bl_status status = d->drum_svm ? get_ranks(c, "drum_ranks", &d->drum_ranks, err) : err ? err->code : BL_EFORMAT;
+    if (status == BL_OK && (d->drum_svm->n_classes != n || n > BLOCKS_N_DRUM_KINDS || d->drum_svm->dim != BLOCKS_TONE_FEATURES ||
                         !d->drum_svm->probability))
         status = bl_fail(err, BL_ESHAPE, "%s: drum_svm and drum_classes do not agree", nn_checkpoint_path(c));
     for (int i = 0; status == BL_OK && i < n; i++) {
@@ -337,7 +362,7 @@ blocks_tone_detector *blocks_tone_detector_load(const char *path, bl_error *err)
         goto done;
     names = nn_checkpoint_get_texts(c, "classes", &n, err);
     d->svm = names ? nn_svm_load(c, "svm", err) : NULL;
-    if (!d->svm)
+    if (!d->svm || get_ranks(c, "ranks", &d->ranks, err) != BL_OK)
         goto done;
     if (d->svm->n_classes != n || d->svm->dim != BLOCKS_TONE_FEATURES || !d->svm->probability) {
         bl_fail(err, BL_ESHAPE, "%s: svm has %d classes and %lld features, expected %d and %d, with probabilities", path,

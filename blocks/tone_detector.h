@@ -1,9 +1,9 @@
 /* The tone detector: which instrument a tone or a track is, and its role, with a calibrated probability.
  *
  * A support vector machine (nn/models/svm.h: C-SVC, one against one, C, kernel and kernel width found by
- * cross-validation over recordings, Platt's probabilities) on the features of blocks/tone_features.h, each column weighed by how
- * much better it tells instruments apart than recordings of one instrument, and learned also from varied copies of the
- * tones (blocks/tone_augment.h). A second one
+ * cross-validation over recordings, Platt's probabilities) on the ranks (blocks/tone_ranks.h) of the features of blocks/tone_features.h, each column weighed by how
+ * much better it tells instruments apart than recordings of one instrument, and learned, if asked for, also from varied copies
+ * of the tones (blocks/tone_augment.h). A second one
  * tells the kinds of drum hits apart when the training tones have them. A track's probabilities are the mean of
  * those of its tones; its role follows from blocks/track_role.h.
  *
@@ -25,6 +25,7 @@
 #define BL_BLOCKS_TONE_DETECTOR_H
 
 #include "base/config.h"
+#include "blocks/tone_ranks.h"
 #include "blocks/tone_table.h"
 #include "blocks/track_role.h"
 #include "nn/models/svm.h"
@@ -37,10 +38,12 @@ blocks_drum_kind blocks_drum_kind_of(int gm_key);  /* -1 for other percussion */
 
 typedef struct blocks_tone_detector {
     nn_svm *svm;
+    blocks_tone_ranks ranks;                 /* of what svm learned from, as is what svm sees    */
     int     n_classes;
     int     instrument[NN_SVM_MAX_CLASSES];  /* class -> id of data/instruments.h, -1 for a name this version lacks */
     char    name[NN_SVM_MAX_CLASSES][48];
     nn_svm *drum_svm;                        /* NULL: the training tones did not tell kinds apart */
+    blocks_tone_ranks drum_ranks;
     int     n_drum_classes;
     blocks_drum_kind drum_kind[BLOCKS_N_DRUM_KINDS];
 } blocks_tone_detector;
@@ -84,7 +87,7 @@ bl_status blocks_tone_detector_track(const blocks_tone_detector *d, const float 
 /* ---- training ---- */
 
 typedef struct blocks_tone_detector_options {
-    int    max_per_instrument;      /* tones; 0 means 300                                        */
+    int    max_per_instrument;      /* tones; 0 means 1200                                       */
     int    min_per_instrument;      /* instruments with fewer are left out; 0 means 8            */
     int    n_folds;                 /* of the search; 0 means 4                                  */
     int    copies;                  /* varied copies of every tone (blocks/tone_augment.h)       */

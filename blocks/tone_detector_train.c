@@ -32,18 +32,18 @@ bl_status blocks_tone_detector_configure(blocks_tone_detector_options *o, const 
     static const char section[] = "tone_detector";
     bl_error own = { 0 };
     memset(o, 0, sizeof *o);
-    o->max_per_instrument = (int)bl_config_int(config, section, "max_tones_per_instrument", 300, 2, 1000000, &own);
+    o->max_per_instrument = (int)bl_config_int(config, section, "max_tones_per_instrument", 1200, 2, 1000000, &own);
     o->min_per_instrument = (int)bl_config_int(config, section, "min_tones_per_instrument", 8, 2, 1000000, &own);
     o->n_folds = (int)bl_config_int(config, section, "folds", 4, 2, 100, &own);
-    o->copies = (int)bl_config_int(config, section, "varied_copies", 2, 0, 15, &own);
+    o->copies = (int)bl_config_int(config, section, "varied_copies", 0, 0, 15, &own);
     o->leave_out = bl_config_bool(config, section, "leave_one_source_out", 0, &own);
     o->balanced = bl_config_bool(config, section, "balanced", 1, &own);
     o->kernel = bl_config_choice(config, section, "kernel", kernels, 2, &own);
     o->kernel = o->kernel == 2 ? -1 : o->kernel;
     if (own.code == BL_OK)
-        parse_list(config, "C", "10", o->C, &o->n_C, &own);
+        parse_list(config, "C", "100", o->C, &o->n_C, &own);
     if (own.code == BL_OK)
-        parse_list(config, "gamma_scale", "1.5", o->gamma_scale, &o->n_gamma, &own);
+        parse_list(config, "gamma_scale", "0.1", o->gamma_scale, &o->n_gamma, &own);
     return own.code == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
 }
 
@@ -184,8 +184,8 @@ static void number_drum_kinds(blocks_tone_detector *d, const blocks_tone_table *
     }
 }
 
-/* The power of the ratio below: 1.5 was best of 0, 0.5, 1, 1.5 and 2 on pitches that no reported figure uses. */
-static const double weight_power = 1.5;
+/* The power of the ratio below. */
+static const double weight_power = 1;
 
 /* What a column is worth: how far it is spread between the instruments, over how far apart recordings of one instrument lie
  * in it. A microphone, a room or a make of an instrument moves some numbers more than the instrument itself does; these
@@ -248,19 +248,30 @@ static int find_weights(const selection *s, int n_classes, double weight[BLOCKS_
     return ok;
 }
 
-/* The machine of one set of labels on the rows not left out. */
+/* Learns the ranks of the selection, and puts them in the place of its rows. */
+static int rank_rows(selection *s, blocks_tone_ranks *ranks)
+{
+    if (!blocks_tone_ranks_learn(ranks, s->x, s->n))
+        return 0;
+    for (int64_t i = 0; i < s->n; i++)
+        blocks_tone_ranks_apply(ranks, s->x + i * BLOCKS_TONE_FEATURES, s->x + i * BLOCKS_TONE_FEATURES);
+    return 1;
+}
+
+/* The machine of one set of labels on the rows not left out, and the ranks it sees. */
 static nn_svm *learn(const blocks_tone_table *t, const int *label, int n_classes, const unsigned char *left_out, nn_svm_opt opt,
-                     bl_error *err)
+                     blocks_tone_ranks *ranks, bl_error *err)
 {
     double weight[BLOCKS_TONE_FEATURES];
     selection s = { 0 };
     nn_svm *svm = NULL;
-    if (!select_rows(&s, t, label, left_out, 1) || !find_weights(&s, n_classes, weight)) {
+    if (!select_rows(&s, t, label, left_out, 1) || !rank_rows(&s, ranks) || !find_weights(&s, n_classes, weight)) {
         bl_fail(err, BL_ENOMEM, "no memory to train the tone detector");
     } else {
         opt.column_weight = weight;
         opt.probability = 1;
-        svm = nn_svm_train(s.x, s.n, BLOCKS_TONE_FEATURES, s.label, n_classes, s.group, &opt, err);
+        /* Folds at random: with whole recordings left out the sigmoids of an instrument that has two would know it by one. */
+        svm = nn_svm_train(s.x, s.n, BLOCKS_TONE_FEATURES, s.label, n_classes, NULL, &opt, err);
     }
     selection_free(&s);
     return svm;
@@ -270,9 +281,10 @@ static bl_status find_settings(const blocks_tone_table *t, const int *label, int
                                blocks_tone_search *search, nn_svm_opt *opt, bl_error *err)
 {
     double weight[BLOCKS_TONE_FEATURES];
+    blocks_tone_ranks ranks;
     selection s = { 0 };
     bl_status status = BL_OK;
-    if (!select_rows(&s, t, label, t->held_out, 0) || !find_weights(&s, n_classes, weight))
+    if (!select_rows(&s, t, label, t->held_out, 0) || !rank_rows(&s, &ranks) || !find_weights(&s, n_classes, weight))
         status = bl_fail(err, BL_ENOMEM, "no memory to train the tone detector");
     opt->column_weight = weight;
     if (status == BL_OK)
@@ -303,7 +315,7 @@ blocks_tone_detector *blocks_tone_detector_train(const blocks_tone_table *table,
     if (number_classes(d, table, least, label, err) != BL_OK ||
         find_settings(table, label, d->n_classes, options, search, &opt, err) != BL_OK)
         goto done;
-    d->svm = learn(table, label, d->n_classes, table->held_out, opt, err);
+    d->svm = learn(table, label, d->n_classes, table->held_out, opt, &d->ranks, err);
     if (!d->svm)
         goto done;
     number_drum_kinds(d, table, least, label);
@@ -313,7 +325,7 @@ blocks_tone_detector *blocks_tone_detector_train(const blocks_tone_table *table,
         opt.C = 10;
         opt.gamma = 0.3 / BLOCKS_TONE_FEATURES;
         opt.balanced = 1;
-        d->drum_svm = learn(table, label, d->n_drum_classes, table->held_out, opt, err);
+        d->drum_svm = learn(table, label, d->n_drum_classes, table->held_out, opt, &d->drum_ranks, err);
         if (!d->drum_svm)
             goto done;
     } else {
@@ -337,6 +349,8 @@ static bl_status judge_fold(const blocks_tone_detector *d, const blocks_tone_tab
     int64_t count[NN_SVM_MAX_CLASSES] = { 0 };
     bl_status status = BL_OK;
     int n_tested = 0;
+    float ranked[BLOCKS_TONE_FEATURES];
+    blocks_tone_ranks ranks;
     if (!left_out)
         return bl_fail(err, BL_ENOMEM, "no memory to judge the tone detector");
     for (int64_t i = 0; i < t->n; i++) {
@@ -348,12 +362,14 @@ static bl_status judge_fold(const blocks_tone_detector *d, const blocks_tone_tab
     for (int c = 0; c < d->n_classes && n_tested; c++)
         if (count[c] == 0)
             status = bl_fail(err, BL_EFORMAT, "without one source there is no tone of %s to learn from; add another source of it", d->name[c]);
-    nn_svm *svm = n_tested && status == BL_OK ? learn(t, label, d->n_classes, left_out, *opt, err) : NULL;
+    nn_svm *svm = n_tested && status == BL_OK ? learn(t, label, d->n_classes, left_out, *opt, &ranks, err) : NULL;
     if (n_tested && status == BL_OK && !svm)
         status = err ? err->code : BL_ENOMEM;
     for (int64_t i = 0; i < t->n && svm; i++)
-        if (left_out[i] && label[i] >= 0 && !t->copy[i])
-            nn_svm_predict(svm, t->features + i * BLOCKS_TONE_FEATURES, 1, NULL, p + i * d->n_classes);
+        if (left_out[i] && label[i] >= 0 && !t->copy[i]) {
+            blocks_tone_ranks_apply(&ranks, t->features + i * BLOCKS_TONE_FEATURES, ranked);
+            nn_svm_predict(svm, ranked, 1, NULL, p + i * d->n_classes);
+        }
     nn_svm_free(svm);
     free(left_out);
     return status;
