@@ -105,7 +105,8 @@ static void judge_melody(const audio_parts *p, audio_input_evidence *out)
         moving += across > 0.25 && across < 3;
     }
     for (int64_t i = 0; i < p->frames * p->bins; i++) {
-        const double a = (double)p->magnitude[i], back = fmax((double)p->repeating[i], fmin(a, (double)p->percussive[i]));
+        const double a = (double)p->magnitude[i], q = (double)p->percussive[i], again = (double)p->repeating[i];
+        const double hit = q < a ? q : a, back = again > hit ? again : hit;
         front += (a - back) * (a - back);
         all += a * a;
     }

@@ -31,7 +31,10 @@ typedef struct pointer {
     int64_t *ring;                   /* [n_periods] where each period's ring begins             */
     int64_t *origin;                 /* [n_periods] in its ring: the cell of place 0 now        */
     float  *score;                   /* all rings                                               */
-    float  *arriving;                /* [n_periods]                                             */
+    float  *arriving;                /* [MAX_CHANGE + n_periods + MAX_CHANGE] walls at the ends */
+    float  *cost;                    /* [MAX_CHANGE + 1, n_periods] of a change by so many      */
+    float  *best;                    /* [n_periods]                                             */
+    int    *change;                  /* [n_periods]                                             */
     signed char *back;               /* [piece frames, beats, n_periods] change of period       */
     int64_t piece_frames, n_scores;
 } pointer;
@@ -104,7 +107,7 @@ static int nearest_sixteenth(int64_t j, int64_t period, double *delta_s)
 
 static void pointer_free(pointer *p)
 {
-    free(p->ring), free(p->origin), free(p->score), free(p->arriving), free(p->back);
+    free(p->ring), free(p->origin), free(p->score), free(p->arriving), free(p->cost), free(p->best), free(p->change), free(p->back);
 }
 
 static double prior(int period)
@@ -122,18 +125,25 @@ static bl_status pointer_init(pointer *p, const rhythm_meter *m, int64_t n_frame
     p->piece_frames = n_frames < (int64_t)(PIECE_S / RHYTHM_HOP_S) ? n_frames : (int64_t)(PIECE_S / RHYTHM_HOP_S);
     p->ring = malloc(sizeof *p->ring * (size_t)p->n_periods);
     p->origin = calloc((size_t)p->n_periods, sizeof *p->origin);
-    p->arriving = malloc(sizeof(float) * (size_t)p->n_periods);
+    p->arriving = malloc(sizeof(float) * (size_t)(p->n_periods + 2 * MAX_CHANGE));
+    p->cost = malloc(sizeof(float) * (size_t)(p->n_periods * (MAX_CHANGE + 1)));
+    p->best = malloc(sizeof(float) * (size_t)p->n_periods), p->change = malloc(sizeof(int) * (size_t)p->n_periods);
     p->back = malloc((size_t)p->piece_frames * (size_t)m->beats * (size_t)p->n_periods);
     for (int i = 0; p->ring && i < p->n_periods; i++) {
         p->ring[i] = p->n_scores;
         p->n_scores += (int64_t)m->beats * (shortest + i);
     }
     p->score = malloc(sizeof(float) * (size_t)(p->n_scores + 1));
-    if (!p->ring || !p->origin || !p->arriving || !p->back || !p->score)
+    if (!p->ring || !p->origin || !p->arriving || !p->cost || !p->best || !p->change || !p->back || !p->score)
         return bl_fail(err, BL_ENOMEM, "rhythm: no memory");
     for (int i = 0; i < p->n_periods; i++)
         for (int64_t j = 0; j < (int64_t)m->beats * (shortest + i); j++)
             p->score[p->ring[i] + j] = (float)(prior(shortest + i) - log((double)m->beats * (shortest + i)));
+    for (int d = 0; d < MAX_CHANGE; d++)
+        p->arriving[d] = p->arriving[MAX_CHANGE + p->n_periods + d] = -INFINITY;
+    for (int d = 0; d <= MAX_CHANGE; d++)
+        for (int i = 0; i < p->n_periods; i++)
+            p->cost[d * p->n_periods + i] = (float)(d > 1 ? (d - 1) * CHANGE_COST : 0) / (float)(shortest + i);
     return BL_OK;
 }
 
@@ -154,26 +164,30 @@ static void advance(pointer *p)
 /* At every beat the period may change. */
 static void pass_beats(pointer *p, signed char *back)
 {
-    const float step = (float)STEP_COST, cost[MAX_CHANGE + 1] = { 0, 0, (float)CHANGE_COST, (float)(2 * CHANGE_COST) };
+    const float step = (float)STEP_COST;
+    const int   n = p->n_periods;
+    float      *arriving = p->arriving + MAX_CHANGE, *best = p->best;
+    int        *change = p->change;
     for (int b = 0; b < p->meter->beats; b++) {
-        float      *arriving = p->arriving;
         const float silent = (float)silent_beat(p->meter, b);
-        for (int i = 0; i < p->n_periods; i++)
-            arriving[i] = p->score[cell(p, i, (int64_t)b * (p->shortest + i))];
-        for (int i = 0; i < p->n_periods; i++) {
-            float best = arriving[i];
-            int   change = 0;
-            for (int d = -MAX_CHANGE; d <= MAX_CHANGE; d++) {
-                if (!d || i + d < 0 || i + d >= p->n_periods)
-                    continue;
-                const float s = arriving[i + d] - cost[d < 0 ? -d : d] / (float)(p->shortest + i) - step;
-                if (s > best) {
-                    best = s;
-                    change = d;
-                }
+        for (int i = 0; i < n; i++) {
+            best[i] = arriving[i] = p->score[cell(p, i, (int64_t)b * (p->shortest + i))];
+            change[i] = 0;
+        }
+        for (int d = -MAX_CHANGE; d <= MAX_CHANGE; d++) {
+            const float *from = arriving + d, *cost = p->cost + (d < 0 ? -d : d) * n;
+            if (!d)
+                continue;
+            #pragma omp simd
+            for (int i = 0; i < n; i++) {
+                const float s = from[i] - cost[i] - step;
+                change[i] = s > best[i] ? d : change[i];
+                best[i] = s > best[i] ? s : best[i];
             }
-            p->score[cell(p, i, (int64_t)b * (p->shortest + i))] = best + silent;
-            back[b * p->n_periods + i] = (signed char)change;
+        }
+        for (int i = 0; i < n; i++) {
+            p->score[cell(p, i, (int64_t)b * (p->shortest + i))] = best[i] + silent;
+            back[b * n + i] = (signed char)change[i];
         }
     }
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LANES = 16 }; /* frames that are masked together: a spectrogram's rows are far apart */
+
 static const double PIECE_S = 45, OVERLAP_S = 3; /* bounded memory; masks of neighbours are cross-faded */
 static const double STEADY_S = 0.4;
 
@@ -19,7 +21,7 @@ static float rounding_grid(const audio_clip *clip)
 {
     float peak = 1e-9f;
     for (int64_t i = 0; i < clip->n_samples * clip->n_channels; i++)
-        peak = fmaxf(peak, fabsf(clip->samples[i]));
+        peak = fabsf(clip->samples[i]) > peak ? fabsf(clip->samples[i]) : peak;
     int exponent;
     frexpf(peak, &exponent);
     return ldexpf(1.0f, (exponent > 0 ? exponent : 0) - 23);
@@ -148,10 +150,44 @@ static double on_harmonics(double hz, double f_hz, double bin_hz)
     return COMB_FLOOR + (1 - COMB_FLOOR) * exp(-away * away / (2 * width * width));
 }
 
+static inline double lower(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double higher(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Voiced degree, smoothed over neighbours so that a mask does not flutter. */
+static double voiced_degree(const audio_parts *p, int64_t t)
+{
+    double around = 0;
+    for (int64_t i = t - 2; i <= t + 2; i++)
+        around += i >= 0 && i < p->frames ? (double)p->salience[i] / 5 : 0;
+    return fmin(1, fmax(0, (around - SALIENCE_LOW) / (SALIENCE_HIGH - SALIENCE_LOW)));
+}
+
+/* The voice's share of bin f in frame t. */
+static inline float voice_share(const audio_parts *p, int f, int64_t t, double voiced)
+{
+    const int64_t i = (int64_t)f * p->frames + t;
+    const double  bin_hz = (double)p->sample_rate / p->n_fft, hz = (double)p->f0_hz[t];
+    const double  all = (double)p->magnitude[i], f_hz = f * bin_hz, back = (double)p->repeating[i];
+    const double  percussion = lower(all, (double)p->percussive[i]), centre = (double)p->centre[i];
+    const double  front = centre * higher(0, all - higher(back, percussion));
+    /* Consonants: noise of the foreground beside sung frames. */
+    const double  noise = f_hz > CONSONANT_HZ ? CONSONANT * voiced * centre * higher(0, all - back) : 0;
+    const double  comb = voiced > 0 && f_hz > 0.7 * hz && f_hz < 11000 ? voiced * on_harmonics(hz, f_hz, bin_hz) : 0;
+    const double  sung = front * front * comb + noise * noise, behind = higher(back, all - front);
+    const double  rest = behind * behind + front * front * (1 - comb);
+    return sung + rest > 0 ? (float)(sung / (sung + rest)) : 0.0f;
+}
+
 static bl_status voice_mask(audio_parts *p, float *mask, bl_error *err)
 {
     const int64_t T = p->frames;
-    const double  bin_hz = (double)p->sample_rate / p->n_fft;
     bl_status     status = audio_parts_percussive(p, err);
     if (status == BL_OK)
         status = audio_parts_repeating(p, err);
@@ -160,25 +196,14 @@ static bl_status voice_mask(audio_parts *p, float *mask, bl_error *err)
     if (status != BL_OK)
         return status;
     #pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < T; t++) {
-        /* Voiced degree, smoothed over neighbours so that a mask does not flutter. */
-        double around = 0;
-        for (int64_t i = t - 2; i <= t + 2; i++)
-            around += i >= 0 && i < T ? (double)p->salience[i] / 5 : 0;
-        const double voiced = fmin(1, fmax(0, (around - SALIENCE_LOW) / (SALIENCE_HIGH - SALIENCE_LOW)));
-        const double hz = (double)p->f0_hz[t];
-        for (int f = 0; f < p->bins; f++) {
-            const int64_t i = (int64_t)f * T + t;
-            const double  all = (double)p->magnitude[i], f_hz = f * bin_hz, back = (double)p->repeating[i];
-            const double  percussion = fmin(all, (double)p->percussive[i]), centre = (double)p->centre[i];
-            const double  front = centre * fmax(0, all - fmax(back, percussion));
-            /* Consonants: noise of the foreground beside sung frames. */
-            const double  noise = f_hz > CONSONANT_HZ ? CONSONANT * voiced * centre * fmax(0, all - back) : 0;
-            const double  comb = f_hz > 0.7 * hz && f_hz < 11000 ? voiced * on_harmonics(hz, f_hz, bin_hz) : 0;
-            const double  sung = front * front * comb + noise * noise, behind = fmax(back, all - front);
-            const double  rest = behind * behind + front * front * (1 - comb);
-            mask[i] = sung + rest > 0 ? (float)(sung / (sung + rest)) : 0.0f;
-        }
+    for (int64_t first = 0; first < T; first += LANES) {
+        const int n = T - first < LANES ? (int)(T - first) : LANES;
+        double    voiced[LANES];
+        for (int l = 0; l < n; l++)
+            voiced[l] = voiced_degree(p, first + l);
+        for (int f = 0; f < p->bins; f++)
+            for (int l = 0; l < n; l++)
+                mask[(int64_t)f * T + first + l] = voice_share(p, f, first + l, voiced[l]);
     }
     return BL_OK;
 }

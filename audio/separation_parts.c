@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MEDIAN = 129, LANES = 16, SIMILAR = 30, BANDS = 64, BLOCK = 32, STEPS = 5 /* melody states a semitone */, HARMONICS = 20, REACH = 6 /* states a frame */ };
+enum {
+    MAX_MEDIAN = 129, LANES = 16, SIMILAR = 30, BANDS = 64, BLOCK = 32,
+    STEPS = 5, /* melody states a semitone */
+    HARMONICS = 20,
+    REACH = 6  /* melody states a frame    */
+};
 
 static const double PERCUSSIVE_HZ = 360;                     /* length of the median along frequency   */
 static const double APART_S = 0.6;                           /* similar frames are at least this apart */

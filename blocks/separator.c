@@ -283,6 +283,7 @@ typedef struct work {
     float       *window, *bands, *out; /* [n_fft], [n_bands, T], samples of a piece */
     float       *mask;                 /* [T, n_bands] */
     int          n_melody;             /* bins in which the melody's mask counts */
+    float       *learned_share, *melody_share; /* [n_melody] of the mask           */
     float       *magnitude, *melody;   /* [n_melody, T] and the mask of it */
     bl_fft_real *fft;
     real        *waves, *spectra;      /* [ROWS, stride], each row 64-byte aligned */
@@ -297,6 +298,8 @@ static void work_free(work *w)
     free(w->bands);
     free(w->out);
     free(w->mask);
+    free(w->learned_share);
+    free(w->melody_share);
     free(w->magnitude);
     free(w->melody);
     free(w->waves);
@@ -320,17 +323,25 @@ static bl_status work_new(work *w, const blocks_separator *s, const audio_clip *
     w->out = malloc((size_t)(n + w->map.n_fft) * sizeof *w->out);
     if (s->melody_share > 0 && mix->sample_rate >= 2.1 * MELODY_HIGH_HZ)
         w->n_melody = (int)(MELODY_HIGH_HZ * w->map.n_fft / mix->sample_rate) + 3;
+    w->learned_share = malloc((size_t)(w->n_melody + 1) * sizeof *w->learned_share);
+    w->melody_share = malloc((size_t)(w->n_melody + 1) * sizeof *w->melody_share);
     w->magnitude = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->magnitude);
     w->melody = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->melody);
     w->waves = aligned_alloc(64, (size_t)w->stride * rows);
     w->spectra = aligned_alloc(64, (size_t)w->stride * rows);
     w->channels = malloc((size_t)mix->n_channels * sizeof *w->channels);
     if (!w->window || !w->bands || !w->mask || !w->out || !w->waves || !w->spectra || !w->channels ||
-        !w->magnitude || !w->melody)
+        !w->learned_share || !w->melody_share || !w->magnitude || !w->melody)
         return bl_fail(err, BL_ENOMEM, "no memory to separate %lld samples", (long long)mix->n_samples);
     if (!(w->fft = bl_fft_real_new(w->map.n_fft, err)))
         return BL_ENOMEM;
     blocks_separator_window(w->map.n_fft, w->window);
+    for (int f = 0; f < w->n_melody; f++) {
+        const double hz = (double)f * mix->sample_rate / w->map.n_fft;
+        const double share = s->melody_share * fmin(1, fmax(0, (MELODY_HIGH_HZ - hz) / (MELODY_HIGH_HZ - MELODY_FADE_HZ)));
+        w->learned_share[f] = (float)(1 - share);
+        w->melody_share[f] = (float)share;
+    }
     for (int c = 0; c < mix->n_channels; c++)
         w->channels[c] = mix->samples + c * mix->n_samples;
     w->level = blocks_separator_level(w->channels, mix->n_channels, mix->n_samples, mix->sample_rate);
@@ -343,14 +354,14 @@ static void transform(const work *w, const float *const *channels, int n_channel
     const int N = w->map.n_fft;
     const int64_t first = centre - N / 2, n_samples = w->mix->n_samples;
     real *x = w->waves + k * w->stride;
-    for (int i = 0; i < N; i++) {
-        const int64_t at = first + i;
-        float sum = 0;
-        if (at >= 0 && at < n_samples)
-            for (int c = 0; c < n_channels; c++)
-                sum += channels[c][at];
-        x[i] = sum / (float)n_channels * w->window[i];
-    }
+    const int from = first < 0 ? (int)(-first < N ? -first : N) : 0;
+    const int to = first + N <= n_samples ? N : first < n_samples ? (int)(n_samples - first) : from;
+    memset(x, 0, (size_t)N * sizeof *x);
+    for (int c = 0; c < n_channels; c++)
+        for (int i = from; i < to; i++)
+            x[i] += channels[c][first + i];
+    for (int i = 0; i < N; i++)
+        x[i] = (float)x[i] / (float)n_channels * w->window[i];
     bl_fft_real_forward_on(w->fft, x, w->spectra + k * w->stride);
 }
 
@@ -373,15 +384,13 @@ static void hear(const blocks_separator *s, const work *w, int64_t t, int64_t T,
 }
 
 /* The mask of bin f in frame t. */
-static float mask_of(const blocks_separator *s, const work *w, int64_t t, int64_t T, int f)
+static inline float mask_of(const blocks_separator *s, const work *w, int64_t t, int64_t T, int f)
 {
     const float *mask = w->mask + t * s->n_bands + w->map.band[f];
     const float learned = (1 - w->map.share[f]) * mask[0] + w->map.share[f] * mask[1];
     if (f >= w->n_melody)
         return learned;
-    const double hz = (double)f * w->mix->sample_rate / w->map.n_fft;
-    const double share = s->melody_share * fmin(1, fmax(0, (MELODY_HIGH_HZ - hz) / (MELODY_HIGH_HZ - MELODY_FADE_HZ)));
-    return (float)(1 - share) * learned + (float)share * w->melody[f * T + t];
+    return w->learned_share[f] * learned + w->melody_share[f] * w->melody[f * T + t];
 }
 
 /* The mask of frame t onto the transform in row k, and back to a windowed frame in time. */
@@ -477,10 +486,12 @@ static bl_status run_pieces(blocks_separator *s, work *w, audio_clip *voice, bl_
         for (int c = 0; c < w->mix->n_channels; c++) {
             float *to = voice->samples + c * N + from;
             apply_mask(s, w, c, first, T, from, n);
-            for (int64_t i = 0; i < n; i++) {
-                const float u = from && i < fade ? (float)i / (float)fade : 1.0f;
+            const int64_t faded = !from ? 0 : n < fade ? n : fade;
+            for (int64_t i = 0; i < faded; i++) {
+                const float u = (float)i / (float)fade;
                 to[i] = u * w->out[i] + (1 - u) * to[i];
             }
+            memcpy(to + faded, w->out + faded, (size_t)(n - faded) * sizeof *to);
         }
         if (from + n >= N)
             break;
