@@ -1,5 +1,6 @@
 #include "infer/analyzer_private.h"
 
+#include "base/config.h"
 #include "base/file.h"
 #include "blocks/beat_tracker.h"
 
@@ -88,6 +89,23 @@ bl_status infer_analyzer_beats(infer_song *song, const infer_plan *plan, const c
     return status;
 }
 
+/* The slowest beat of the plan's genre by configs/genres.ini; 0: none is named, or the genre is no more than a guess. */
+static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err)
+{
+    char     path[BL_PATH_MAX];
+    bl_error own = { 0 };
+    *bpm = 0;
+    if (!(plan->has & INFER_HAS_GENRE) || (!plan->genre_given && plan->genre_probability < 0.5))
+        return BL_OK;
+    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
+        return err->code;
+    bl_config *c = bl_config_load(path, &own);
+    if (c)
+        *bpm = bl_config_real(c, "slowest", plan->genre, 0, 20, 200, &own);
+    bl_config_free(c);
+    return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
+}
+
 bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
     audio_rhythm r = { 0 };
@@ -104,11 +122,18 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
     const double bpm = plan->has & INFER_HAS_TEMPO && plan->tempo_bpm >= 20 && plan->tempo_bpm <= 400 ? plan->tempo_bpm : 0;
     /* Beside other instruments the notes of the voice would only blur what drums and bass say. */
     const int alone = !strcmp(plan->input, "vocal"), known = (plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)) != 0;
-    status = audio_rhythm_analyze(plan->duration_s,
-                                  (audio_rhythm_config){ .bpm = bpm, .tempo_factor = known ? 0 : song->tempo_factor, .activity = &song->beats,
-                                                         .notes = alone ? sung->notes : NULL, .n_notes = alone ? sung->n_notes : 0,
-                                                         .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0 },
-                                  &r, err);
+    audio_rhythm_config config = { .bpm = bpm, .tempo_factor = known ? 0 : song->tempo_factor, .activity = &song->beats,
+                                   .notes = alone ? sung->notes : NULL, .n_notes = alone ? sung->n_notes : 0,
+                                   .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0 };
+    status = audio_rhythm_analyze(plan->duration_s, config, &r, err);
+    double slowest = 0;
+    if (status == BL_OK && alone && !known && config.tempo_factor != 2 && config.tempo_factor != 0.5)
+        status = slowest_beat(plan, &slowest, err);
+    if (status == BL_OK && r.bpm < slowest) {
+        audio_rhythm_free(&r);
+        config.tempo_factor = 2;
+        status = audio_rhythm_analyze(plan->duration_s, config, &r, err);
+    }
     if (status != BL_OK) {
         audio_rhythm_free(&r);
         return status;
