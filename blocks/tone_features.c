@@ -1,3 +1,4 @@
+/* Over 600 lines: 72 numbers in five groups, a short function for each, over the same frames and partials. */
 #include "blocks/tone_features.h"
 
 #include "audio/f0.h"
