@@ -150,6 +150,9 @@ static void wrong_usage_leaves_with_status_2(void **state)
     check("\"$B\"/infer song.wav more.wav -o out.wav", 2, "more.wav");
     check("\"$B\"/separate song.wav", 2, "-o");
     check("\"$B\"/separate -o x", 2, "argument is missing");
+    check("\"$B\"/segment song.wav", 2, "-o");
+    check("\"$B\"/classify", 2, "argument is missing");
+    check("\"$B\"/render_tones", 2, "argument is missing");
     check("\"$B\"/play -o x", 2, "--midi");
     check("\"$B\"/play --instrument bass -o x", 2, "--pitch");
     check("\"$B\"/play --instrument bass --pitch 40 --seconds 99 -o x", 2, "--seconds");
@@ -163,6 +166,18 @@ static void help_and_version_leave_with_status_0(void **state)
     assert_int_equal(run("\"$B\"/infer --version"), 0);
     assert_int_equal(run("\"$B\"/play --help"), 0);
     assert_non_null(strstr(output, "--midi"));
+}
+
+/* With the checkpoints that ship. */
+static void a_song_is_segmented_and_classified(void **state)
+{
+    (void)state;
+    assert_int_equal(run("\"$B\"/segment --model models --tracks 2 data/demo_vocal.flac -o \"$T\"/tracks"), 0);
+    assert_non_null(strstr(output, "% of the song"));
+    assert_int_equal(run("ls \"$T\"/tracks/*.wav | wc -l | grep -qx 2"), 0);
+    check("\"$B\"/classify --model models data/demo_vocal.flac", 0, "\"classical\"");
+    check("\"$B\"/classify --model models \"$T\"/missing.wav", 1, "missing.wav");
+    check("\"$B\"/segment --model models \"$T\"/missing.wav -o \"$T\"/tracks", 1, "missing.wav");
 }
 
 static void songs_that_cannot_be_read_are_named(void **state)
@@ -322,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_song_is_rendered_and_the_summary_tells),
         cmocka_unit_test(tones_are_played_into_a_folder),
         cmocka_unit_test(a_song_is_parted_into_files_that_sum_to_it),
+        cmocka_unit_test(a_song_is_segmented_and_classified),
     };
     return cmocka_run_group_tests(tests, make, remove_all);
 }
