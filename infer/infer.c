@@ -9,12 +9,13 @@
 
 static const bl_cli_program program = {
     .name = "infer",
-    .usage = "SONG -o OUT [options]",
+    .usage = "SONG [-o OUT] [options]",
     .summary = "Puts a band behind a singer: listens to SONG, arranges, plays and mixes.\n"
                "SONG may be a bare voice, a mixed song or an instrumental, in any format libsndfile reads. What is not\n"
                "given is found out from the song.",
     .examples = "  infer vocal.wav -o song.wav --genre rock --instruments \"electric guitar, bass, drums\"\n"
                 "  infer vocal.flac -o song.flac --stems stems --midi song.mid --report song.json\n"
+                "  infer vocal.flac --report song.json --midi song.mid         the plan alone: nothing is played\n"
                 "  infer vocal.flac -o again.flac --plan song.json            after editing song.json\n"
                 "  infer song.mp3 -o more.wav --existing keep --instruments organ --interval 0:30-1:00\n",
     .min_positional = 1, .max_positional = 1,
@@ -46,8 +47,10 @@ static void print_summary(const infer_options *o, const infer_plan *p)
 static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
 {
     music_interval interval;
-    if (!o->out)
-        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes");
+    if (!o->out && !o->report && !o->midi)
+        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report or --midi, for the plan alone)");
+    if (!o->out && (o->stems || o->picture))
+        return bl_fail(err, BL_EARG, "%s needs a song to be played: give -o FILE", o->stems ? "--stems" : "--picture");
     if (o->seed < -1)
         return bl_fail(err, BL_EARG, "--seed: expected 0 or more, got %lld", (long long)o->seed);
     if (threads < 0 || threads > 1024)
@@ -67,7 +70,7 @@ int main(int argc, char **argv)
     bl_cli_list intervals = { 0 };
     int64_t seed = -1, threads = 0;
     const bl_cli_option options[] = {
-        { "out", 'o', BL_CLI_TEXT, &o.out, "FILE", "where the song goes; the extension says the format" },
+        { "out", 'o', BL_CLI_TEXT, &o.out, "FILE", "where the song goes; the extension says the format. Without it nothing is played" },
         { "config", 0, BL_CLI_TEXT, &o.config, "FILE", "an .ini with [mix] and [mix INSTRUMENT] that outranks configs/mix.ini" },
         { "model", 0, BL_CLI_TEXT, &o.model, "DIR", "trained models (default: models beside the program's folder)" },
         { "genre", 0, BL_CLI_TEXT, &o.genre, "NAME", "rock, pop, jazz, classical, ... (default: guessed)" },

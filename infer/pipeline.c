@@ -172,7 +172,7 @@ static bl_status check_options(const infer_options *o, bl_error *err)
             if (files[i].path && files[k].path && !strcmp(files[i].path, files[k].path))
                 return bl_fail(err, BL_EARG, "%s: given for both %s and %s", files[i].path, files[k].option, files[i].option);
     }
-    if (!audio_is_sound_name(o->out))
+    if (o->out && !audio_is_sound_name(o->out))
         return bl_fail(err, BL_EARG, "%s: the extension says no sound format; use .wav, .flac, .ogg, .mp3 or another", o->out);
     if (o->stems && bl_is_file(o->stems))
         return bl_fail(err, BL_EIO, "%s: --stems expects a folder, this is a file", o->stems);
@@ -477,7 +477,7 @@ static bl_status write_report(run *r, bl_error *err)
 static bl_status put_out(run *r, bl_error *err)
 {
     const infer_options *o = r->o;
-    bl_status status = infer_outputs_audio(&r->outputs, o->out, &r->mix, err);
+    bl_status status = o->out ? infer_outputs_audio(&r->outputs, o->out, &r->mix, err) : BL_OK;
     if (status == BL_OK && o->midi)
         status = write_midi(r, err);
     if (status == BL_OK && o->picture)
@@ -509,7 +509,7 @@ bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_
         status = prepare(r, &own);
         if (status == BL_OK)
             status = hear(r, &own);
-        if (status == BL_OK)
+        if (status == BL_OK && options->out)
             status = sound(r, &own);
         if (status == BL_OK)
             status = put_out(r, &own);

@@ -25,6 +25,7 @@ void infer_plan_init(infer_plan *plan)
     const double none = (double)NAN;
     memset(plan, 0, sizeof *plan);
     plan->confidence = (infer_confidence){ none, none, none, none, none, 0 };
+    plan->vocal_lufs = plan->mix_lufs = plan->true_peak_dbtp = none;
 }
 
 music_track *infer_plan_track(const infer_plan *plan, const char *instrument)

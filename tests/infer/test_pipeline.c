@@ -216,6 +216,30 @@ static void a_voice_becomes_a_song_with_stems_midi_and_report(void **state)
     infer_plan_free(&p);
 }
 
+static void the_plan_alone_has_the_notes_that_a_song_would_have(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    infer_options o = options_for(mono_song);
+    infer_plan played = run_it(o), planned, read;
+    clean(NULL);
+    o.out = o.stems = NULL;
+    planned = run_it(o);
+    assert_int_equal(n_outputs(), 2); /* report and MIDI */
+    assert_true(isnan(planned.mix_lufs) && isfinite(played.mix_lufs));
+    assert_int_equal(infer_plan_read(out_path("report.json"), &read, &err), BL_OK);
+    assert_int_equal(read.score.n_tracks, played.score.n_tracks);
+    for (int t = 0; t < played.score.n_tracks; t++) {
+        const music_track *a = &played.score.tracks[t], *b = infer_plan_track(&read, a->name);
+        assert_int_equal(a->n_notes, b->n_notes);
+        for (int i = 0; i < a->n_notes; i++)
+            assert_true(a->notes[i].pitch == b->notes[i].pitch && fabs(a->notes[i].onset_s - b->notes[i].onset_s) < 1e-4);
+    }
+    infer_plan_free(&played);
+    infer_plan_free(&planned);
+    infer_plan_free(&read);
+}
+
 static void stereo_at_another_rate_stays_so(void **state)
 {
     (void)state;
@@ -411,6 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_voice_becomes_a_song_with_stems_midi_and_report, clean),
+        cmocka_unit_test_setup(the_plan_alone_has_the_notes_that_a_song_would_have, clean),
         cmocka_unit_test_setup(stereo_at_another_rate_stays_so, clean),
         cmocka_unit_test_setup(the_report_handed_back_gives_the_same_song_at_any_thread_count, clean),
         cmocka_unit_test_setup(an_edited_plan_is_obeyed, clean),

@@ -139,6 +139,7 @@ static void wrong_usage_leaves_with_status_2(void **state)
     (void)state;
     check("\"$B\"/infer", 2, "argument is missing");
     check("\"$B\"/infer song.wav", 2, "-o");
+    check("\"$B\"/infer song.wav --report r.json --stems s", 2, "--stems needs a song");
     check("\"$B\"/infer song.wav -o out.wav --insturments bass", 2, "did you mean --instruments");
     check("\"$B\"/infer song.wav -o out.wav --bpm fast", 2, "expected a number");
     check("\"$B\"/infer song.wav -o out.wav --bpm 5", 2, "20 to 400");
