@@ -1,7 +1,6 @@
 #include "blocks/chords_train.h"
 
-#include "nn/optimizer.h"
-#include "nn/schedule.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +10,8 @@ enum { BINS = AUDIO_TONAL_BINS, PER = AUDIO_TONAL_PER_SEMITONE, UNKNOWN = NN_IGN
 
 typedef struct settings {
     int    batch_size, n_frames, shift;
-    double tilt, noise, bass_weight, key_weight, label_smoothing, average;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    double tilt, noise, bass_weight, key_weight, label_smoothing;
+    nn_trainer_config run;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
@@ -27,12 +25,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->bass_weight = bl_config_real(c, section, "bass_weight", 0.3, 0, 100, err);
     s->key_weight = bl_config_real(c, section, "key_weight", 0.2, 0, 100, err);
     s->label_smoothing = bl_config_real(c, section, "label_smoothing", 0.05, 0, 0.9, err);
-    s->average = bl_config_real(c, section, "average", 0.995, 0, 1, err);
-    const int accumulate = (int)bl_config_int(c, section, "accumulate", 1, 1, 4096, err);
-    const int64_t n_steps = bl_config_int(c, section, "steps", 6000, 1, 1000000000, err);
-    nn_optimizer_read(c, section, &s->optimizer, err);
-    nn_schedule_read(c, section, n_steps, 1500, &s->schedule, err);
-    s->optimizer.accumulate = accumulate;
+    nn_trainer_read(c, section, 6000, 1500, 0.995, &s->run, err);
     return err->code;
 }
 
@@ -45,10 +38,7 @@ bl_status blocks_chords_settings_read(const blocks_chords *c, bl_error *err)
 struct blocks_chords_trainer {
     blocks_chords            *c;
     const blocks_chord_songs *songs;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    nn_ema       *average;   /* what is validated and shipped */
-    bl_rng        rng;
+    nn_trainer    run;       /* its averages are what is validated and shipped */
     settings      set;
     int64_t      *first;     /* [n + 1] training frames before each song */
     float        *spectrum, *chord, *bass, *key, *sounding; /* of a batch */
@@ -58,9 +48,7 @@ void blocks_chords_trainer_free(blocks_chords_trainer *t)
 {
     if (!t)
         return;
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
-    nn_ema_free(t->average);
+    nn_trainer_free(&t->run);
     free(t->first);
     free(t->spectrum);
     free(t->chord);
@@ -101,12 +89,8 @@ blocks_chords_trainer *blocks_chords_trainer_new(blocks_chords *c, const blocks_
         bl_fail(e, BL_EFORMAT, "the dataset has no song to train on");
         goto fail;
     }
-    bl_rng_seed(&t->rng, seed ^ 0x63686f72u);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(c->params, "", &t->set.optimizer, e)) ||
-        !(t->average = nn_ema_new(c->params, t->set.average, e)))
+    if (nn_trainer_start(&t->run, c->params, &t->set.run, seed ^ 0x63686f72u, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x64726f70u);
     return t;
 fail:
     blocks_chords_trainer_free(t);
@@ -120,7 +104,7 @@ static void draw_colour(blocks_chords_trainer *t, float colour[BINS])
 {
     double size[3];
     for (int i = 0; i < 3; i++)
-        size[i] = t->set.tilt * bl_rng_normal(&t->rng) / (i + 1);
+        size[i] = t->set.tilt * bl_rng_normal(&t->run.rng) / (i + 1);
     for (int b = 0; b < BINS; b++) {
         colour[b] = 0;
         for (int i = 0; i < 3; i++)
@@ -132,7 +116,7 @@ static void draw_colour(blocks_chords_trainer *t, float colour[BINS])
 static void fill_example(blocks_chords_trainer *t, int b)
 {
     const int N = t->set.n_frames;
-    int64_t at = bl_rng_below(&t->rng, t->first[t->songs->n]);
+    int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
     int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
     while (high - low > 1) {
         const int middle = (low + high) / 2;
@@ -140,8 +124,8 @@ static void fill_example(blocks_chords_trainer *t, int b)
     }
     const blocks_chord_song *s = &t->songs->songs[low];
     const int64_t T = s->tonal.n_frames;
-    const int up = t->set.shift ? (int)bl_rng_below(&t->rng, 2 * t->set.shift) - t->set.shift + 1 : 0;
-    const float noise = (float)(t->set.noise * bl_rng_uniform(&t->rng));
+    const int up = t->set.shift ? (int)bl_rng_below(&t->run.rng, 2 * t->set.shift) - t->set.shift + 1 : 0;
+    const float noise = (float)(t->set.noise * bl_rng_uniform(&t->run.rng));
     float colour[BINS];
     at -= t->first[low];
     if (at > T - N)
@@ -151,7 +135,7 @@ static void fill_example(blocks_chords_trainer *t, int b)
         for (int j = 0; j < N; j++) {
             const int from = k - PER * up;
             const float x = from >= 0 && from < BINS && at + j < T ? s->tonal.value[from * T + at + j] + colour[from] : 0;
-            t->spectrum[((int64_t)b * BINS + k) * N + j] = x + noise * (float)(2 * bl_rng_uniform(&t->rng) - 1);
+            t->spectrum[((int64_t)b * BINS + k) * N + j] = x + noise * (float)(2 * bl_rng_uniform(&t->run.rng) - 1);
         }
     for (int j = 0; j < N; j++) {
         const int chord = at + j < T ? s->chord[at + j] : -1, bass = at + j < T ? s->bass[at + j] : -1;
@@ -164,10 +148,11 @@ static void fill_example(blocks_chords_trainer *t, int b)
 }
 
 /* Adds the gradients of one batch, and its losses to losses[]. The key's logits are means over the frames that sound. */
-static bl_status learn_batch(blocks_chords_trainer *t, double losses[3], bl_error *err)
+static bl_status learn_batch(void *user, double *losses, bl_error *err)
 {
+    blocks_chords_trainer *t = user;
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     nn_node *heard[3], *loss[3];
     for (int b = 0; b < B && !tape->dry; b++)
         fill_example(t, b);
@@ -185,35 +170,18 @@ static bl_status learn_batch(blocks_chords_trainer *t, double losses[3], bl_erro
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     for (int i = 0; i < 3; i++)
-        losses[i] += nn_scalar(loss[i]) / t->set.optimizer.accumulate;
+        losses[i] = nn_scalar(loss[i]);
     return BL_OK;
 }
 
 void blocks_chords_trainer_plan(blocks_chords_trainer *t, nn_plan *plan)
 {
-    double losses[3] = { 0 };
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, losses, &err);
-    plan->weights = nn_params_bytes(t->c->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_chords_trainer_step(blocks_chords_trainer *t, double losses[3], double *gradient_norm, bl_error *err)
 {
-    losses[0] = losses[1] = losses[2] = 0;
-    for (int k = 0; k < t->set.optimizer.accumulate; k++)
-        if (learn_batch(t, losses, err) != BL_OK)
-            return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->c->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    nn_ema_update(t->average);
-    t->c->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 3, &t->c->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -269,7 +237,7 @@ bl_status blocks_chords_trainer_validate(blocks_chords_trainer *t, blocks_chords
     *score = (blocks_chords_score){ 0 };
     for (int i = 0; i < t->songs->n; i++)
         n_held_out += t->songs->songs[i].held_out;
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     for (int i = 0; i < t->songs->n && status == BL_OK; i++) {
         blocks_harmony heard;
         if (n_held_out && !t->songs->songs[i].held_out)
@@ -278,13 +246,13 @@ bl_status blocks_chords_trainer_validate(blocks_chords_trainer *t, blocks_chords
             score_song(&t->songs->songs[i], &heard, score, &n_frames, &n_keys);
         blocks_harmony_free(&heard);
     }
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     score->majmin /= fmax(1, n_frames);
     score->commonest /= fmax(1, n_frames);
     score->loss /= fmax(1, n_frames);
     score->key /= fmax(1, n_keys);
     if (status == BL_OK)
-        nn_schedule_watch(&t->set.schedule, score->loss);
+        nn_schedule_watch(&t->run.schedule, score->loss);
     return status;
 }
 
@@ -292,37 +260,15 @@ bl_status blocks_chords_trainer_validate(blocks_chords_trainer *t, blocks_chords
 
 bl_status blocks_chords_trainer_put(const blocks_chords_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t state[8];
-    bl_status status;
-    if (!with_optimizer) {
-        nn_ema_swap(t->average);
-        status = blocks_chords_put(t->c, c, err);
-        nn_ema_swap(t->average);
-        return status;
-    }
-    if (blocks_chords_put(t->c, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
-        return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    const bl_status status = blocks_chords_put(t->c, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    return status == BL_OK && with_optimizer ? nn_trainer_save(&t->run, c, err) : status;
 }
 
 bl_status blocks_chords_trainer_get(blocks_chords_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with chords_training.keep_optimizer = 0, so training cannot go on from it",
-                       nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->c->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_ema_load(t->average, c, "average/", err) != BL_OK || nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->c->step = nn_checkpoint_get_int(c, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, c, "chords_training", &t->c->step, err);
 }

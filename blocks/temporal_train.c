@@ -1,6 +1,7 @@
 #include "blocks/temporal_train.h"
 
 #include "audio/stft.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,9 +9,8 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double transition_weight, condition_dropout, average;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    double transition_weight, condition_dropout;
+    nn_trainer_config run;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
@@ -19,15 +19,10 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->n_frames = (int)bl_config_int(c, "temporal", "segment_frames", 160, 8, 65536, err);
     s->transition_weight = bl_config_real(c, "temporal", "transition_weight", 2, 0, 1000, err);
     s->condition_dropout = bl_config_real(c, "temporal", "condition_dropout", 0.1, 0, 1, err);
-    s->average = bl_config_real(c, "temporal", "average", 0.995, 0, 1, err);
     /* read when phrases are collected */
     bl_config_real(c, "temporal", "max_minutes", 60, 0.01, 1e6, err);
     bl_config_int(c, "temporal", "tones_per_instrument", 300, 1, 1000000, err);
-    const int accumulate = (int)bl_config_int(c, "temporal", "accumulate", 1, 1, 4096, err);
-    const int64_t n_steps = bl_config_int(c, "temporal", "steps", 1500, 1, 1000000000, err);
-    nn_optimizer_read(c, "temporal", &s->optimizer, err);
-    nn_schedule_read(c, "temporal", n_steps, 500, &s->schedule, err);
-    s->optimizer.accumulate = accumulate;
+    nn_trainer_read(c, "temporal", 1500, 500, 0.995, &s->run, err);
     return err->code;
 }
 
@@ -40,10 +35,7 @@ bl_status blocks_temporal_settings_read(const blocks_temporal *t, bl_error *err)
 struct blocks_temporal_trainer {
     blocks_temporal      *t;
     const blocks_phrases *phrases;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    nn_ema       *average;   /* what is validated, shown and shipped */
-    bl_rng        rng;
+    nn_trainer    run;       /* its averages are what is validated and shipped */
     settings      set;
     int64_t      *first;     /* [n + 1] training frames before each phrase */
     float        *input, *power, *target, *weight, *condition; /* of a batch */
@@ -102,12 +94,8 @@ blocks_temporal_trainer *blocks_temporal_trainer_new(blocks_temporal *model, con
         goto fail;
     }
     scale_to(model, phrases);
-    bl_rng_seed(&t->rng, seed ^ 0x74656d70u);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(model->params, "", &t->set.optimizer, e)) ||
-        !(t->average = nn_ema_new(model->params, t->set.average, e)))
+    if (nn_trainer_start(&t->run, model->params, &t->set.run, seed ^ 0x74656d70u, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x6c73746du);
     return t;
 fail:
     blocks_temporal_trainer_free(t);
@@ -118,9 +106,7 @@ void blocks_temporal_trainer_free(blocks_temporal_trainer *t)
 {
     if (!t)
         return;
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
-    nn_ema_free(t->average);
+    nn_trainer_free(&t->run);
     free(t->first);
     free(t->input);
     free(t->power);
@@ -137,7 +123,7 @@ static void fill_example(blocks_temporal_trainer *t, int b)
     const blocks_temporal *m = t->t;
     const int N = t->set.n_frames, n_bands = m->n_bands;
     const double floor = BLOCKS_TEMPORAL_FLOOR * BLOCKS_TEMPORAL_FLOOR;
-    int64_t at = bl_rng_below(&t->rng, t->first[t->phrases->n]);
+    int64_t at = bl_rng_below(&t->run.rng, t->first[t->phrases->n]);
     int low = 0, high = t->phrases->n; /* first[low] <= at < first[high] */
     while (high - low > 1) {
         const int middle = (low + high) / 2;
@@ -160,7 +146,7 @@ static void fill_example(blocks_temporal_trainer *t, int b)
         t->weight[(int64_t)b * N + j] =
             at + j < q->n_frames ? 1 + (float)(t->set.transition_weight - 1) * q->weight[at + j] : 0;
     memset(t->condition + (int64_t)b * m->n_instruments, 0, (size_t)m->n_instruments * sizeof *t->condition);
-    if (bl_rng_uniform(&t->rng) >= t->set.condition_dropout && q->instrument >= 0)
+    if (bl_rng_uniform(&t->run.rng) >= t->set.condition_dropout && q->instrument >= 0)
         t->condition[(int64_t)b * m->n_instruments + q->instrument] = 1;
 }
 
@@ -180,10 +166,11 @@ static nn_node *distance(blocks_temporal_trainer *t, nn_tape *tape, nn_node *log
 }
 
 /* Adds the gradients of one batch, and its losses to losses[]. */
-static bl_status learn_batch(blocks_temporal_trainer *t, double losses[2], bl_error *err)
+static bl_status learn_batch(void *user, double *losses, bl_error *err)
 {
+    blocks_temporal_trainer *t = user;
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     double weight_sum = 1e-6;
 
     for (int b = 0; b < B && !tape->dry; b++)
@@ -199,36 +186,19 @@ static bl_status learn_batch(blocks_temporal_trainer *t, double losses[2], bl_er
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    losses[0] += nn_scalar(loss) / t->set.optimizer.accumulate;
-    losses[1] += nn_scalar(untouched) / t->set.optimizer.accumulate;
+    losses[0] = nn_scalar(loss);
+    losses[1] = nn_scalar(untouched);
     return BL_OK;
 }
 
 void blocks_temporal_trainer_plan(blocks_temporal_trainer *t, nn_plan *plan)
 {
-    double losses[2];
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, losses, &err);
-    plan->weights = nn_params_bytes(t->t->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_temporal_trainer_step(blocks_temporal_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
 {
-    losses[0] = losses[1] = 0;
-    for (int k = 0; k < t->set.optimizer.accumulate; k++)
-        if (learn_batch(t, losses, err) != BL_OK)
-            return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->t->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    nn_ema_update(t->average);
-    t->t->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 2, &t->t->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -344,13 +314,13 @@ bl_status blocks_temporal_trainer_validate(blocks_temporal_trainer *t, blocks_te
     bl_status status = stft ? BL_OK : BL_ENOMEM;
 
     memset(score, 0, sizeof *score);
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     for (int i = 0; status == BL_OK && i < t->phrases->n; i++)
         if (t->phrases->phrases[i].held_out) {
             status = score_phrase(t, stft, &t->phrases->phrases[i], &sum, err);
             score->n_phrases++;
         }
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     audio_stft_free(stft);
     score->before = mean_of(sum.before.sum, sum.before.n);
     score->after = mean_of(sum.after.sum, sum.after.n);
@@ -359,7 +329,7 @@ bl_status blocks_temporal_trainer_validate(blocks_temporal_trainer *t, blocks_te
     score->transitions_after = mean_of(sum.after.transitions, sum.after.n_transitions);
     score->transitions_ceiling = mean_of(sum.ceiling.transitions, sum.ceiling.n_transitions);
     if (status == BL_OK && score->n_phrases)
-        nn_schedule_watch(&t->set.schedule, score->after);
+        nn_schedule_watch(&t->run.schedule, score->after);
     return status;
 }
 
@@ -379,10 +349,10 @@ bl_status blocks_temporal_trainer_example(blocks_temporal_trainer *t, int i, con
     bl_status status = stft ? spectrum_of(stft, q->degraded_wave, q->n_samples, &spectrum, &magnitude, err) : BL_ENOMEM;
     const int64_t F = t->t->n_fft / 2 + 1, T = stft ? audio_stft_frames(stft, q->n_samples) : 0;
     if (status == BL_OK) {
-        nn_ema_swap(t->average);
+        nn_trainer_swap(&t->run);
         status = blocks_temporal_run(t->t, q->instrument >= 0 ? t->t->instruments[q->instrument] : NULL, magnitude, F, T,
                                      t->t->sample_rate, err);
-        nn_ema_swap(t->average);
+        nn_trainer_swap(&t->run);
     }
     if (status == BL_OK && !(out = malloc((size_t)q->n_samples * sizeof *out)))
         status = bl_fail(err, BL_ENOMEM, "no memory for a preview");
@@ -409,38 +379,16 @@ bl_status blocks_temporal_trainer_example(blocks_temporal_trainer *t, int i, con
 
 bl_status blocks_temporal_trainer_put(const blocks_temporal_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t state[8];
-    bl_status status;
     nn_checkpoint_put_int(c, "step", t->t->step, err);
-    if (!with_optimizer) {
-        nn_ema_swap(t->average);
-        status = blocks_temporal_put(t->t, c, err);
-        nn_ema_swap(t->average);
-        return status;
-    }
-    if (blocks_temporal_put(t->t, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
-        return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    const bl_status status = blocks_temporal_put(t->t, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    return status == BL_OK && with_optimizer ? nn_trainer_save(&t->run, c, err) : status;
 }
 
 bl_status blocks_temporal_trainer_get(blocks_temporal_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with temporal.keep_optimizer = 0, so training cannot go on from it",
-                       nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_ema_load(t->average, c, "average/", err) != BL_OK || nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->t->step = nn_checkpoint_get_int(c, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, c, "temporal", &t->t->step, err);
 }
