@@ -103,7 +103,8 @@ bl_status infer_analyzer_harmony(infer_song *song, const infer_plan *plan, const
 /* Without accompaniment, or when it is dropped, no model is needed. */
 bl_status infer_analyzer_tracks(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
 
-bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const char *harmony_genre, bl_error *err);
+/* Heard in the accompaniment, or worked out for the melody by the genre's habits (sets plan->genre_chords). */
+bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, bl_error *err);
 
 /* model_dir/name, or BL_EIO that says which program makes it. */
 bl_status infer_model_path(char *out, const char *model_dir, const char *name, bl_error *err);

@@ -2,6 +2,7 @@
 
 #include "audio/key.h"
 #include "base/file.h"
+#include "infer/genre.h"
 #include "music/chord_key.h"
 #include "music/chord_path.h"
 #include "music/harmony.h"
@@ -109,18 +110,22 @@ bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_s
 /* ---- chords ---- */
 
 /* Chords that suit the melody, by the habits of a genre. */
-static bl_status arrange_chords(infer_plan *plan, const music_key *key, const char *harmony_genre, bl_error *err)
+static bl_status arrange_chords(infer_plan *plan, const music_key *key, bl_error *err)
 {
     char path[BL_PATH_MAX];
     music_harmony_table *table = NULL;
     int *is_downbeat = NULL;
-    bl_status status = bl_find_shipped(path, "configs/harmony.ini", err);
+    const int known = infer_genre_section(plan->genre, "configs/harmony.ini", plan->genre_chords, err);
+    bl_status status = known < 0 ? err->code : bl_find_shipped(path, "configs/harmony.ini", err);
+    if (status == BL_OK && !known)
+        status = bl_fail(err, BL_EARG, "no chords for the genre \"%s\": %s has no section [%s], and its file in configs/styles has no "
+                                       "\"like = GENRE\" that names one", plan->genre, path, plan->genre);
     if (status == BL_OK)
         status = (table = music_harmony_table_load(path, err)) && (is_downbeat = find_downbeats(plan, err)) ? BL_OK : err->code;
     if (status == BL_OK) {
         const music_harmony_input in = { .beats_s = plan->beats_s, .n_beats = plan->n_beats, .is_downbeat = is_downbeat,
                                          .beats_per_bar = plan->beats_per_bar, .melody = plan->melody, .n_melody = plan->n_melody,
-                                         .key = *key, .genre = harmony_genre, .start_s = 0, .end_s = plan->duration_s };
+                                         .key = *key, .genre = plan->genre_chords, .start_s = 0, .end_s = plan->duration_s };
         status = music_harmonize(table, &in, &plan->chords, &plan->n_chords, err);
     }
     free(is_downbeat);
@@ -128,7 +133,7 @@ static bl_status arrange_chords(infer_plan *plan, const music_key *key, const ch
     return status;
 }
 
-bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const char *harmony_genre, bl_error *err)
+bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, bl_error *err)
 {
     music_key key = { 0, 0 };
     bl_status status;
@@ -138,7 +143,7 @@ bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const 
     if (has_accompaniment(plan))
         status = heard_chords(song, plan, &key, &plan->chords, &plan->n_chords, err);
     else
-        status = arrange_chords(plan, &key, harmony_genre, err);
+        status = arrange_chords(plan, &key, err);
     if (status == BL_OK)
         plan->has |= INFER_HAS_CHORDS;
     infer_plan_round(plan);

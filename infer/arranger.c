@@ -1,8 +1,6 @@
 #include "infer/arranger.h"
 
-#include "base/config.h"
-#include "base/file.h"
-#include "data/instruments.h"
+#include "infer/genre.h"
 #include "music/chord.h"
 #include "music/instrument.h"
 
@@ -11,34 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bl_status infer_arranger_style(const char *genre, char style[64], bl_error *err)
-{
-    char path[BL_PATH_MAX], name[192];
-    bl_error missing = { 0 };
-    snprintf(name, sizeof name, "configs/styles/%.64s.ini", genre);
-    snprintf(style, 64, "%.63s", genre);
-    if (bl_find_shipped(path, name, &missing) == BL_OK)
-        return BL_OK;
-    if (bl_find_shipped(path, "configs/genres.ini", err) != BL_OK)
-        return err->code;
-    bl_config *c = bl_config_load(path, err);
-    const char *other = c ? bl_config_str(c, "style", genre, NULL) : NULL;
-    bl_status status = c ? BL_OK : err->code;
-    if (other)
-        snprintf(style, 64, "%.63s", other);
-    else if (c)
-        status = bl_fail(err, BL_EARG, "no style for the genre \"%s\": write %s, or name one in %s", genre, name, path);
-    bl_config_free(c);
-    return status;
-}
-
 static music_style *load_style(const char *genre, bl_error *err)
 {
-    char style[64], name[192], path[BL_PATH_MAX];
-    if (infer_arranger_style(genre, style, err) != BL_OK)
-        return NULL;
-    snprintf(name, sizeof name, "configs/styles/%.64s.ini", style);
-    return bl_find_shipped(path, name, err) == BL_OK ? music_style_load(path, err) : NULL;
+    char style[INFER_GENRE_NAME], path[BL_PATH_MAX];
+    return infer_genre_style(genre, path, style, err) == BL_OK ? music_style_load(path, err) : NULL;
 }
 
 static bl_status check_times(const infer_plan *p, bl_error *err)

@@ -1,6 +1,6 @@
 /* The arranger at work: music/arrange.h for the instruments of the plan, in the style of its genre.
  *
- * Style     configs/styles/GENRE.ini; a genre without one plays in the style that configs/genres.ini names for it.
+ * Style     The genre's file (infer/genre.h).
  * Obeying   An instrument for which the plan has notes keeps them; the others are arranged around the same beats, chords
  *           and melody. Tracks are put in the order of plan->instruments; notes of others are dropped.
  * Errors    BL_EARG: no style for the genre; a note or beat of the plan beyond the song's end; what music_arrange says.
@@ -10,9 +10,6 @@
 #define BL_INFER_ARRANGER_H
 
 #include "infer/plan.h"
-
-/* Name of the style ("rock") for a genre; BL_EARG when there is none. style [64]. */
-bl_status infer_arranger_style(const char *genre, char style[64], bl_error *err);
 
 bl_status infer_arranger_run(infer_plan *plan, bl_error *err);
 

@@ -29,6 +29,11 @@ static void print_summary(const infer_options *o, const infer_plan *p)
     printf("%s, %.1f bpm, %s, %s", p->input, p->tempo_bpm, p->key, p->genre);
     if (!p->genre_given)
         printf(" (guessed, probability %.2f)", p->genre_probability);
+    const struct { const char *what, *like; } likes[] = {
+        { "instruments", p->genre_band }, { "chords", p->genre_chords }, { "sounds", p->genre_sounds } };
+    for (size_t i = 0; i < sizeof likes / sizeof *likes; i++)
+        if (likes[i].like[0] && strcmp(likes[i].like, p->genre) != 0)
+            printf(", %s of %s", likes[i].what, likes[i].like);
     printf("\n");
     for (int i = 0; i < p->n_instruments; i++) {
         const infer_instrument *e = &p->instruments[i];

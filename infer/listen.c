@@ -64,7 +64,6 @@ static bl_status decide(run *r, const arguments *a, bl_error *err)
 {
     infer_song *song = &r->song;
     infer_plan *plan = &r->plan;
-    char style[64];
     bl_status status = BL_OK;
     if (!song->is_long)
         status = stage(r, "separate", infer_analyzer_part(song, plan, r->model_dir, err));
@@ -80,9 +79,7 @@ static bl_status decide(run *r, const arguments *a, bl_error *err)
     if (status == BL_OK)
         status = stage(r, "listen", infer_analyzer_listen(song, plan, err));
     if (status == BL_OK)
-        status = infer_arranger_style(plan->genre, style, err);
-    if (status == BL_OK)
-        status = stage(r, "chords", infer_analyzer_chords(song, plan, style, err));
+        status = stage(r, "chords", infer_analyzer_chords(song, plan, err));
     if (status == BL_OK && a->picture && !song->sketch)
         status = stage(r, "sketch", make_sketch(song, err));
     return status;

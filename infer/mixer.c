@@ -4,6 +4,7 @@
 #include "audio/resample.h"
 #include "audio/transient.h"
 #include "base/file.h"
+#include "infer/genre.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -86,6 +87,18 @@ static place place_of(const infer_mixer *m, const char *instrument, bl_error *er
     return p;
 }
 
+/* Has the mix anything to say about the genre? */
+static int mix_knows(const void *c, const char *genre)
+{
+    const size_t n = strlen(genre);
+    for (int i = 0; i < bl_config_count(c); i++) {
+        const char *section = bl_config_at(c, i)->section;
+        if (!strncmp(section, genre, n) && section[n] == ' ')
+            return 1;
+    }
+    return 0;
+}
+
 infer_mixer *infer_mixer_new(const infer_mixer_options *o, bl_error *err)
 {
     char path[BL_PATH_MAX];
@@ -100,10 +113,10 @@ infer_mixer *infer_mixer_new(const infer_mixer_options *o, bl_error *err)
     m->ceiling_dbtp = -1.2;
     m->fade_ms = 30;
     m->room = (audio_reverb_config){ 0.55, 0.5, 0.9, 12 };
-    snprintf(m->genre, sizeof m->genre, "%s", o->genre);
     if (bl_find_shipped(path, "configs/mix.ini", &own) == BL_OK && (m->shipped = bl_config_load(path, &own))) {
         read_room(m, m->shipped, &own);
         check_sections(m->shipped, 1, &own);
+        infer_genre_known(o->genre, mix_knows, m->shipped, m->genre, &own);
     }
     if (!own.code && o->user_config) {
         m->user_text = bl_config_text(o->user_config);

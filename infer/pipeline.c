@@ -293,7 +293,6 @@ static bl_status song_context(run *r, bl_error *err)
 static bl_status hear(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
-    char style[64];
     if (stage(r, "separate", infer_analyzer_part(&r->song, p, r->model_dir, err), err) != BL_OK)
         return err->code;
     bl_status status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
@@ -309,9 +308,9 @@ static bl_status hear(run *r, bl_error *err)
     const infer_band_request request = { r->o->instruments, r->o->force, r->model_dir };
     if (stage(r, "validate", infer_validate(p, &r->song, &request, r->generator, err), err) != BL_OK)
         return err->code;
-    status = infer_arranger_style(p->genre, style, err);
+    status = infer_tone_generator_genre(r->generator, p->genre, p->genre_sounds, err);
     if (status == BL_OK)
-        status = infer_analyzer_chords(&r->song, p, style, err);
+        status = infer_analyzer_chords(&r->song, p, err);
     if (status == BL_OK)
         status = infer_arranger_run(p, err);
     if (stage(r, "arrange", status, err) != BL_OK)

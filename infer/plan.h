@@ -110,6 +110,9 @@ typedef struct infer_plan {
     char   genre[64];
     double genre_probability;
     int    genre_given;
+    /* The genre whose instruments, chords and sounds are taken: genre, or what it is like where that is not known (infer/genre.h);
+     * "" before it is looked up, and for sounds that know no genres. */
+    char   genre_band[64], genre_chords[64], genre_sounds[64];
 
     infer_instrument instruments[INFER_MAX_INSTRUMENTS];
     int    n_instruments;

@@ -315,6 +315,12 @@ static bl_status read_genre(const reader *r, const json_t *value, infer_plan *p)
     if (probability && number(r, probability, "genre.probability", 0, 1, &p->genre_probability) != BL_OK)
         return r->err->code;
     p->genre_given = json_is_true(json_object_get(value, "given"));
+    const struct { const char *key; char *like; } likes[] = {
+        { "band_like", p->genre_band }, { "chords_like", p->genre_chords }, { "sounds_like", p->genre_sounds } };
+    for (size_t i = 0; i < sizeof likes / sizeof *likes; i++) { /* what was taken; looked up afresh where it is used again */
+        const json_t *like = json_object_get(value, likes[i].key);
+        snprintf(likes[i].like, sizeof p->genre_band, "%.63s", json_is_string(like) ? json_string_value(like) : "");
+    }
     return BL_OK;
 }
 

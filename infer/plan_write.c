@@ -151,6 +151,11 @@ static void write_wanted(json_t *root, const infer_plan *p)
         json_object_set_new(o, "name", text_value(p->genre));
         json_object_set_new(o, "probability", real_value(p->genre_probability));
         json_object_set_new(o, "given", json_boolean(p->genre_given));
+        const struct { const char *key, *like; } likes[] = {
+            { "band_like", p->genre_band }, { "chords_like", p->genre_chords }, { "sounds_like", p->genre_sounds } };
+        for (size_t i = 0; i < sizeof likes / sizeof *likes; i++)
+            if (likes[i].like[0] && strcmp(likes[i].like, p->genre) != 0)
+                json_object_set_new(o, likes[i].key, text_value(likes[i].like));
         json_object_set_new(root, "genre", o);
     }
     list = json_array();

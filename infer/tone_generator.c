@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "infer/genre.h"
 #include "music/instrument.h"
 
 #include <math.h>
@@ -87,6 +88,16 @@ int infer_tone_generator_context(const infer_tone_generator *g)
 const blocks_synthesizer *infer_tone_generator_synthesizer(const infer_tone_generator *g)
 {
     return g->synthesizer[0];
+}
+
+static int synthesizer_knows(const void *s, const char *genre)
+{
+    return blocks_synthesizer_genre(s, genre) >= 0;
+}
+
+bl_status infer_tone_generator_genre(const infer_tone_generator *g, const char *genre, char sounds[64], bl_error *err)
+{
+    return infer_genre_known(genre, synthesizer_knows, g->synthesizer[0], sounds, err) < 0 ? err->code : BL_OK;
 }
 
 /* ---- single tones ---- */
@@ -389,8 +400,11 @@ bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *i
     job j = { .in = in, .instrument = music_instrument_find(track->name), .is_drums = track->is_drums };
     bl_error own = { 0 };
     bl_status status;
+    char sounds[INFER_GENRE_NAME] = "";
 
-    j.genre = blocks_synthesizer_genre(s, in->genre);
+    if (in->genre && infer_tone_generator_genre(g, in->genre, sounds, err) != BL_OK)
+        return err->code;
+    j.genre = blocks_synthesizer_genre(s, sounds);
     j.voice = blocks_synthesizer_voice(s, track->name, j.genre, track->is_drums && !track->program ? -1 : track->program);
     if (j.voice < 0)
         return bl_fail(err, BL_EARG, "the synthesizer has not learned \"%s\"", track->name);

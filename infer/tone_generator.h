@@ -14,6 +14,8 @@
  * Ends      A note is faded when the same pitch sounds again; any note of an instrument that plays one note at a time;
  *           an open hi-hat when it is closed; a guitar's released strings at the next stroke.
  * Shapes    stem [n_samples], mono, at infer_tone_generator_rate; it is added to.
+ * Genre     A genre that the synthesizer has not learned sounds as the learned one that its file names
+ *           (infer_tone_generator_genre); where that is none either, tones have no genre.
  * Errors    load: as nn_checkpoint_open. run: BL_EARG: no voice for the track's instrument; BL_ESTOP: interrupted; BL_ENOMEM.
  * Memory    _load returns; release with _free (NULL allowed).
  * Threads   One at a time; parallel inside. The same bytes at any thread count.
@@ -46,6 +48,9 @@ void                  infer_tone_generator_free(infer_tone_generator *g);
 int                   infer_tone_generator_rate(const infer_tone_generator *g);
 int                   infer_tone_generator_context(const infer_tone_generator *g); /* n_context */
 const blocks_synthesizer *infer_tone_generator_synthesizer(const infer_tone_generator *g);
+
+/* The genre whose sounds are used for a genre ("rock" for "blues"), "" when the synthesizer knows none of the kind. */
+bl_status infer_tone_generator_genre(const infer_tone_generator *g, const char *genre, char sounds[64], bl_error *err);
 
 /* figures may be NULL. */
 bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *tones, float *stem, int64_t n_samples,

@@ -3,6 +3,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "data/instruments.h"
+#include "infer/genre.h"
 #include "music/instrument.h"
 
 #include <ctype.h>
@@ -22,14 +23,25 @@ static data_validator *load(const char *model_dir, bl_error *err)
     return bl_is_file(path) ? data_validator_load(path, NULL, err) : data_validator_new(NULL, err);
 }
 
+static int table_knows(const void *v, const char *genre)
+{
+    return data_validator_find_genre(v, genre, NULL) >= 0;
+}
+
+/* Index of the genre, or of the one whose instruments are its own too; -1 on an error. */
+static int find_genre(const data_validator *v, infer_plan *plan, bl_error *err)
+{
+    const int known = infer_genre_known(plan->genre, table_knows, v, plan->genre_band, err);
+    return known < 0 ? -1 : data_validator_find_genre(v, known ? plan->genre_band : plan->genre, err);
+}
+
 bl_status infer_check_genre(infer_plan *plan, const char *model_dir, bl_error *err)
 {
+    char path[BL_PATH_MAX], style[INFER_GENRE_NAME];
     data_validator *v = load(model_dir, err);
-    const int genre = v ? data_validator_find_genre(v, plan->genre, err) : -1;
-    if (genre >= 0)
-        snprintf(plan->genre, sizeof plan->genre, "%s", data_validator_genre(v, genre));
+    const int genre = v ? find_genre(v, plan, err) : -1;
     data_validator_free(v);
-    return genre >= 0 ? BL_OK : err->code;
+    return genre < 0 ? err->code : infer_genre_style(plan->genre, path, style, err);
 }
 
 /* ids of a list "electric guitar, bass;drums"; returns how many, -1 on failure. */
@@ -195,7 +207,7 @@ bl_status infer_validate(infer_plan *plan, const infer_song *song, const infer_b
     int ids[INFER_MAX_INSTRUMENTS], n, playing = 0;
     bl_status status = BL_OK;
     data_validator *v = load(request->model_dir, err);
-    const int genre = v ? data_validator_find_genre(v, plan->genre, err) : -1;
+    const int genre = v ? find_genre(v, plan, err) : -1;
 
     if (genre < 0)
         status = err->code;

@@ -22,7 +22,7 @@ typedef struct infer_band_request {
     const char *model_dir;  /* for counts learned from a dataset (validator.h5, may be missing) */
 } infer_band_request;
 
-/* The genre of the plan as the table spells it; BL_EARG with the nearest name. Call as soon as the genre is given. */
+/* Can the genre of the plan be played? BL_EARG with the nearest name. Call as soon as the genre is given. Sets plan->genre_band. */
 bl_status infer_check_genre(infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* Checks a list of names without deciding anything. */

@@ -226,6 +226,7 @@ static bl_status read_head(const loader *l)
     if (!genre || !*genre || strlen(genre) >= sizeof s->genre)
         return bl_fail(l->err, BL_EFORMAT, "%s: [style] has no genre", bl_config_name(c));
     strcpy(s->genre, genre);
+    bl_config_str(c, "style", "like", NULL); /* for infer/genre.c */
     s->swing = bl_config_real(c, "style", "swing", 0.5, 0.5, 0.67, l->err);
     s->humanize_ms = bl_config_real(c, "style", "humanize_ms", 5, 0, 15, l->err);
     s->section_bars = (int)bl_config_int(c, "style", "section_bars", 8, 2, 32, l->err);

@@ -74,7 +74,7 @@ static void chords_heard_in_an_accompaniment_are_those_played(void **state)
         strcpy(f.plan.key, turn ? "C# minor" : "A minor");
         f.plan.has |= INFER_HAS_KEY;
         assert_int_equal(infer_analyzer_harmony(&f.song, &f.plan, "models", &err), BL_OK);
-        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "pop", &err), BL_OK);
+        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, &err), BL_OK);
         assert_string_equal(err.msg, "");
         assert_true(f.plan.n_chords >= 4);
         assert_true(f.plan.chords[0].start_s == 0 && f.plan.chords[f.plan.n_chords - 1].end_s == f.plan.duration_s);
@@ -100,7 +100,7 @@ static void silence_has_no_chord(void **state)
     strcpy(f.plan.key, "A minor");
     f.plan.has |= INFER_HAS_KEY;
     assert_int_equal(infer_analyzer_harmony(&f.song, &f.plan, "models", &err), BL_OK);
-    assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "pop", &err), BL_OK);
+    assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, &err), BL_OK);
     assert_string_equal(f.plan.chords[f.plan.n_chords - 1].name, "N");
     assert_true(f.plan.chords[f.plan.n_chords - 1].start_s >= 15.9);
     release(&f);

@@ -140,7 +140,8 @@ static void arrange_and_check(const song *s, const char *genre, uint64_t seed)
     music_style_free(style);
 }
 
-static const char *const genres[] = { "rock", "pop", "jazz", "classical" };
+static const char *const genres[] = { "rock", "pop", "jazz", "classical", "blues", "country", "reggae", "disco", "metal", "hip-hop" };
+enum { N_GENRES = sizeof genres / sizeof *genres };
 
 static void every_instrument_keeps_the_promises_in_every_genre_and_tempo(void **state)
 {
@@ -148,7 +149,7 @@ static void every_instrument_keeps_the_promises_in_every_genre_and_tempo(void **
     static const char *const minor[] = { "Fm", "Db", "Ab", "Eb", "Bbm", "C7", "Fm/Ab", "Gdim" };
     static song s;
     (void)state;
-    for (int g = 0; g < 4; g++) {
+    for (int g = 0; g < N_GENRES; g++) {
         compose(&s, 76, 4, (music_key){ 0, 0 }, major, 8, 0);
         arrange_and_check(&s, genres[g], 1);
         compose(&s, 128, 4, (music_key){ 5, 1 }, minor, 8, 1);
@@ -233,7 +234,7 @@ static void the_bass_shows_the_root_of_every_new_chord(void **state)
     static song s;
     static const char *const bass[] = { "bass" };
     (void)state;
-    for (int g = 0; g < 4; g++) {
+    for (int g = 0; g < N_GENRES; g++) {
         compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
         music_score score = arrange_some(&s, genres[g], bass, 1, NULL, 0);
         for (int bar = 0; bar < 24; bar++) {
@@ -255,7 +256,7 @@ static void nothing_is_played_on_a_chord_that_is_none(void **state)
     static song s;
     static const char *const band[] = { "bass", "piano", "organ", "electric guitar" };
     (void)state;
-    for (int g = 0; g < 4; g++) {
+    for (int g = 0; g < N_GENRES; g++) {
         compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
         strcpy(s.chords[8].name, "N");
         strcpy(s.chords[9].name, "N");
@@ -441,7 +442,7 @@ static void poor_input_does_no_harm(void **state)
     bl_error err = { 0 };
     music_score score;
     (void)state;
-    for (int g = 0; g < 4; g++) {
+    for (int g = 0; g < N_GENRES; g++) {
         music_style *style = load(genres[g]);
         compose(&s, 100, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
         music_arrange_input in = input_of(&s, style, 1);
