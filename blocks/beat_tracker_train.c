@@ -1,6 +1,7 @@
 #include "blocks/beat_tracker_train.h"
 
 #include "audio/rhythm.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,23 +9,19 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double stretch, average, downbeat_weight;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    double stretch, downbeat_weight;
+    nn_trainer_config run;
 } settings;
 
 static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
 {
-    const int64_t n_steps = bl_config_int(c, "beats", "steps", 2400, 1, 1000000000, err);
     s->batch_size = (int)bl_config_int(c, "beats", "batch_size", 8, 1, 4096, err);
     s->n_frames = (int)bl_config_int(c, "beats", "segment_frames", 1400, 50, 1000000, err);
     s->stretch = bl_config_real(c, "beats", "stretch", 0.2, 0, 1, err);
     s->downbeat_weight = bl_config_real(c, "beats", "downbeat_weight", 2, 0, 100, err);
-    s->average = bl_config_real(c, "beats", "average", 0.995, 0, 1, err);
     bl_config_real(c, "beats", "held_out", 0.06, 0, 0.9, err); /* read when recordings are collected */
     bl_config_str(c, "beats", "init", "");                     /* read by train_beats                  */
-    nn_optimizer_read(c, "beats", &s->optimizer, err);
-    nn_schedule_read(c, "beats", n_steps, 0, &s->schedule, err);
+    nn_trainer_read(c, "beats", 2400, 0, 0.995, &s->run, err);
     return err->code;
 }
 
@@ -37,10 +34,7 @@ bl_status blocks_beat_settings_read(const blocks_beat_tracker *t, bl_error *err)
 struct blocks_beat_trainer {
     blocks_beat_tracker     *t;
     const blocks_beat_songs *songs;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    nn_ema       *average;  /* what is validated and shipped                      */
-    bl_rng        rng;
+    nn_trainer    run;       /* its averages are what is validated and shipped */
     settings      set;
     int64_t      *first;    /* [n + 1] training frames before each song           */
     float        *input;    /* [batch, bands, frames]                             */
@@ -77,12 +71,8 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const
         bl_fail(e, BL_EFORMAT, "no recording is left to train on: all are held out");
         goto fail;
     }
-    bl_rng_seed(&t->rng, seed ^ 0x62656174u);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(tracker->params, "", &t->set.optimizer, e)) ||
-        !(t->average = nn_ema_new(tracker->params, t->set.average, e)))
+    if (nn_trainer_start(&t->run, tracker->params, &t->set.run, seed ^ 0x62656174u, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x64726f70u);
     return t;
 fail:
     blocks_beat_trainer_free(t);
@@ -93,9 +83,7 @@ void blocks_beat_trainer_free(blocks_beat_trainer *t)
 {
     if (!t)
         return;
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
-    nn_ema_free(t->average);
+    nn_trainer_free(&t->run);
     free(t->first);
     free(t->input);
     free(t->target);
@@ -131,7 +119,7 @@ static void fill_bands(blocks_beat_trainer *t, const blocks_beat_song *song, dou
 {
     const int64_t N = t->set.n_frames, T = song->bands.n_frames;
     colour        c;
-    draw_colour(&t->rng, song->bands.loudness, &c);
+    draw_colour(&t->run.rng, song->bands.loudness, &c);
     for (int64_t j = 0; j < N; j++) {
         const double  at = start + speed * (double)j;
         const int64_t i = (int64_t)at;
@@ -144,7 +132,7 @@ static void fill_bands(blocks_beat_trainer *t, const blocks_beat_song *song, dou
                 v = AUDIO_BEAT_BOTTOM + AUDIO_BEAT_STEP * v + (double)c.gain[b];
             }
             if (isfinite(c.noise[b]) && b < c.highest) { /* noise goes up and down by itself */
-                const double n = (double)c.noise[b] + 0.35 * (2 * bl_rng_uniform(&t->rng) - 1), d = fabs(v - n);
+                const double n = (double)c.noise[b] + 0.35 * (2 * bl_rng_uniform(&t->run.rng) - 1), d = fabs(v - n);
                 v = fmax(v, n) + (d < 8 ? 0.5 * log1p(exp(-2 * d)) : 0);
             }
             x[b * N + j] = blocks_beat_tracker_input(v, song->bands.loudness);
@@ -184,15 +172,15 @@ static void fill_targets(const blocks_beat_trainer *t, const blocks_beat_song *s
 static void fill_example(blocks_beat_trainer *t, int b)
 {
     const int64_t N = t->set.n_frames;
-    int64_t at = bl_rng_below(&t->rng, t->first[t->songs->n]);
+    int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
     int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
     while (high - low > 1) {
         const int middle = (low + high) / 2;
         *(t->first[middle] <= at ? &low : &high) = middle;
     }
     const blocks_beat_song *song = &t->songs->songs[low];
-    const double speed = exp(t->set.stretch * (2 * bl_rng_uniform(&t->rng) - 1));
-    const double latest = (double)song->bands.n_frames - speed * (double)N, start = latest > 0 ? latest * bl_rng_uniform(&t->rng) : 0;
+    const double speed = exp(t->set.stretch * (2 * bl_rng_uniform(&t->run.rng) - 1));
+    const double latest = (double)song->bands.n_frames - speed * (double)N, start = latest > 0 ? latest * bl_rng_uniform(&t->run.rng) : 0;
     fill_bands(t, song, start, speed, t->input + (int64_t)b * AUDIO_BEAT_BANDS * N);
     fill_targets(t, song, start, speed, t->target + 2 * b * N, t->weight + 2 * b * N);
 }
@@ -208,10 +196,11 @@ static nn_node *cross_entropy(nn_tape *tape, nn_node *logits, nn_node *target, n
     return nn_add(tape, each[0], nn_affine(tape, each[1], downbeat_weight, 0));
 }
 
-static bl_status learn_batch(blocks_beat_trainer *t, double losses[2], bl_error *err)
+static bl_status learn_batch(void *user, double *losses, bl_error *err)
 {
+    blocks_beat_trainer *t = user;
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     nn_node *each[2];
 
     for (int b = 0; b < B && !tape->dry; b++)
@@ -231,27 +220,12 @@ static bl_status learn_batch(blocks_beat_trainer *t, double losses[2], bl_error 
 
 void blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan)
 {
-    double   losses[2];
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, losses, &err);
-    plan->weights = nn_params_bytes(t->t->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
 {
-    if (learn_batch(t, losses, err) != BL_OK)
-        return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->t->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    nn_ema_update(t->average);
-    t->t->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 2, &t->t->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -353,7 +327,7 @@ bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score
     sums      chain = { 0, 0, 0, 0 }, steady = { 0, 0, 0, 0 };
     bl_status status = BL_OK;
     memset(score, 0, sizeof *score);
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     for (int i = 0; status == BL_OK && i < t->songs->n; i++) {
         const blocks_beat_song *song = &t->songs->songs[i];
         audio_beat_activity     heard;
@@ -365,7 +339,7 @@ bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score
         score->n_songs++;
         audio_beat_activity_free(&heard);
     }
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     score->loss /= fmax(1, n[0]);
     score->downbeat_loss /= fmax(1, n[1]);
     const double songs = fmax(1, score->n_songs), bars = fmax(1, chain.n_bars);
@@ -373,7 +347,7 @@ bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score
     score->steady_beats = steady.beats / songs, score->steady_downbeats = steady.downbeats / bars;
     score->steady_tempo = steady.tempo / songs;
     if (status == BL_OK && score->n_songs)
-        nn_schedule_watch(&t->set.schedule, score->loss + score->downbeat_loss);
+        nn_schedule_watch(&t->run.schedule, score->loss + score->downbeat_loss);
     return status;
 }
 
@@ -381,38 +355,16 @@ bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score
 
 bl_status blocks_beat_trainer_put(const blocks_beat_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t   state[8];
-    bl_status status;
     nn_checkpoint_put_int(c, "step", t->t->step, err);
-    if (!with_optimizer) {
-        nn_ema_swap(t->average);
-        status = blocks_beat_tracker_put(t->t, c, err);
-        nn_ema_swap(t->average);
-        return status;
-    }
-    if (blocks_beat_tracker_put(t->t, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
-        return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    const bl_status status = blocks_beat_tracker_put(t->t, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    return status == BL_OK && with_optimizer ? nn_trainer_save(&t->run, c, err) : status;
 }
 
 bl_status blocks_beat_trainer_get(blocks_beat_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with beats.keep_optimizer = 0, so training cannot go on from it",
-                       nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->t->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_ema_load(t->average, c, "average/", err) != BL_OK || nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->t->step = nn_checkpoint_get_int(c, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, c, "beats", &t->t->step, err);
 }

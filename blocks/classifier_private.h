@@ -3,6 +3,7 @@
 #define BL_BLOCKS_CLASSIFIER_PRIVATE_H
 
 #include "blocks/classifier_train.h"
+#include "nn/trainer.h"
 
 typedef struct blocks_classifier_settings {
     int    batch_size;
@@ -11,8 +12,7 @@ typedef struct blocks_classifier_settings {
     double recolour;                                  /* share of stems that sound like other instruments of their kind */
     double eq_db, lowpass, reverb, noise, compress, shift, mask; /* how often, or how far, a mix is changed      */
     double instrument_weight, label_smoothing;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    nn_trainer_config run;
 } blocks_classifier_settings;
 
 /* A window to learn from, or to judge. */

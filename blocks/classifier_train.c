@@ -26,11 +26,7 @@ static bl_status read_settings(const bl_config *c, blocks_classifier_settings *s
     s->instrument_weight = bl_config_real(c, section, "instrument_weight", 3, 0, 1000, err);
     s->label_smoothing = bl_config_real(c, section, "label_smoothing", 0.05, 0, 0.9, err);
     bl_config_real(c, section, "song_s", 90, 1, 36000, err); /* read when the sounds are collected */
-    const int accumulate = (int)bl_config_int(c, section, "accumulate", 1, 1, 4096, err);
-    const int64_t n_steps = bl_config_int(c, section, "steps", 3000, 1, 1000000000, err);
-    nn_optimizer_read(c, section, &s->optimizer, err);
-    nn_schedule_read(c, section, n_steps, 800, &s->schedule, err);
-    s->optimizer.accumulate = accumulate;
+    nn_trainer_read(c, section, 3000, 800, -1, &s->run, err);
     return err->code;
 }
 
@@ -43,9 +39,7 @@ bl_status blocks_classifier_settings_read(const blocks_classifier *c, bl_error *
 struct blocks_classifier_trainer {
     blocks_classifier   *c;
     const blocks_sounds *sounds;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    bl_rng        rng;
+    nn_trainer    run;
     blocks_classifier_settings set;
     blocks_mixer  mixer;
     float        *power, *mel, *latent, *genre, *labels, *known, *scratch; /* of a batch */
@@ -88,11 +82,8 @@ blocks_classifier_trainer *blocks_classifier_trainer_new(blocks_classifier *c, c
     if (e->code || read_settings(c->config, &t->set, e) != BL_OK || allocate(t, e) != BL_OK ||
         blocks_mixer_new(&t->mixer, sounds, &t->set, c->window_frames, e) != BL_OK)
         goto fail;
-    bl_rng_seed(&t->rng, seed ^ 0x636c6173u);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(c->params, "", &t->set.optimizer, e)))
+    if (nn_trainer_start(&t->run, c->params, &t->set.run, seed ^ 0x636c6173u, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x64726f70u);
     return t;
 fail:
     blocks_classifier_trainer_free(t);
@@ -104,8 +95,7 @@ void blocks_classifier_trainer_free(blocks_classifier_trainer *t)
     if (!t)
         return;
     blocks_mixer_free(&t->mixer);
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
+    nn_trainer_free(&t->run);
     free(t->power);
     free(t->mel);
     free(t->latent);
@@ -124,7 +114,7 @@ static bl_status draw_batch(blocks_classifier_trainer *t, bl_error *err)
     const int64_t one = t->c->window_frames * t->c->fx->n_mels;
     for (int b = 0; b < B; b++) {
         blocks_example e = { t->power + b * one, t->genre + b * G, t->labels + b * I };
-        blocks_mixer_draw(&t->mixer, &t->rng, t->scratch, &e);
+        blocks_mixer_draw(&t->mixer, &t->run.rng, t->scratch, &e);
     }
     for (int64_t i = 0; i < (int64_t)B * I; i++) {
         t->known[i] = t->labels[i] >= 0;
@@ -136,7 +126,7 @@ static bl_status draw_batch(blocks_classifier_trainer *t, bl_error *err)
 /* Binary cross-entropy over the labels that are known: softplus(x) - x y. */
 static nn_node *instrument_loss(blocks_classifier_trainer *t, nn_node *logits, int B)
 {
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     const nn_shape shape = { 2, { B, t->c->n_instruments } };
     double n = 0;
     for (int64_t i = 0; i < nn_count(&shape); i++)
@@ -148,7 +138,7 @@ static nn_node *instrument_loss(blocks_classifier_trainer *t, nn_node *logits, i
 /* Cross-entropy with targets that may be spread; an example without a genre has zeros. */
 static nn_node *genre_loss(blocks_classifier_trainer *t, nn_node *logits, int B)
 {
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     const nn_shape shape = { 2, { B, t->c->n_genres } };
     double n = 0;
     for (int64_t i = 0; i < nn_count(&shape); i++)
@@ -158,11 +148,12 @@ static nn_node *genre_loss(blocks_classifier_trainer *t, nn_node *logits, int B)
 }
 
 /* Adds the gradients of one batch, and its losses to losses[]. */
-static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_error *err)
+static bl_status learn_batch(void *user, double *losses, bl_error *err)
 {
+    blocks_classifier_trainer *t = user;
     const int B = t->set.batch_size;
     const int64_t T = t->c->window_frames;
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     nn_node *g = NULL, *i = NULL;
 
     if (!tape->dry && draw_batch(t, err) != BL_OK)
@@ -177,41 +168,25 @@ static bl_status learn_batch(blocks_classifier_trainer *t, double losses[2], bl_
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    losses[0] += nn_scalar(genre) / t->set.optimizer.accumulate;
-    losses[1] += nn_scalar(instrument) / t->set.optimizer.accumulate;
+    losses[0] = nn_scalar(genre);
+    losses[1] = nn_scalar(instrument);
     return BL_OK;
 }
 
 void blocks_classifier_trainer_plan(blocks_classifier_trainer *t, nn_plan *plan)
 {
-    double losses[2];
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, losses, &err);
-    plan->weights = nn_params_bytes(t->c->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_classifier_trainer_step(blocks_classifier_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
 {
-    losses[0] = losses[1] = 0;
-    for (int k = 0; k < t->set.optimizer.accumulate; k++)
-        if (learn_batch(t, losses, err) != BL_OK)
-            return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->c->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    t->c->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 2, &t->c->step, gradient_norm, err);
 }
 
 bl_status blocks_classifier_trainer_validate(blocks_classifier_trainer *t, blocks_classifier_score *score, bl_error *err)
 {
     if (blocks_classifier_score_songs(t->c, &t->mixer, score, err) == BL_OK)
-        nn_schedule_watch(&t->set.schedule, score->loss);
+        nn_schedule_watch(&t->run.schedule, score->loss);
     return err->code;
 }
 
@@ -219,31 +194,13 @@ bl_status blocks_classifier_trainer_validate(blocks_classifier_trainer *t, block
 
 bl_status blocks_classifier_trainer_put(const blocks_classifier_trainer *t, int with_optimizer, nn_checkpoint *k, bl_error *err)
 {
-    int64_t state[8];
     nn_checkpoint_put_int(k, "step", t->c->step, err);
     if (blocks_classifier_put(t->c, k, err) != BL_OK || !with_optimizer)
         return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(k, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, k, err);
-    return nn_optimizer_save(t->optimizer, k, err);
+    return nn_trainer_save(&t->run, k, err);
 }
 
 bl_status blocks_classifier_trainer_get(blocks_classifier_trainer *t, const nn_checkpoint *k, bl_error *err)
 {
-    if (!nn_checkpoint_has(k, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with classifier_training.keep_optimizer = 0, so training cannot go on "
-                       "from it", nn_checkpoint_path(k));
-    int64_t *state = nn_checkpoint_get(k, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->c->params, k, "", err) != BL_OK || nn_optimizer_load(t->optimizer, k, err) != BL_OK ||
-        nn_schedule_load(&t->set.schedule, k, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->c->step = nn_checkpoint_get_int(k, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, k, "classifier_training", &t->c->step, err);
 }

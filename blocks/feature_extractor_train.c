@@ -2,6 +2,7 @@
 
 #include "base/progress.h"
 #include "nn/models/pca.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -157,8 +158,7 @@ bl_status blocks_mel_clips_collect(blocks_feature_extractor *fx, data_dataset *d
 typedef struct settings {
     int    batch_size, n_frames;
     double noise, gain_db;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    nn_trainer_config run;
     nn_loss loss;
 } settings;
 
@@ -168,21 +168,15 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->n_frames = (int)bl_config_int(c, "autoencoder", "segment_frames", 96, 4, 16384, err);
     s->noise = bl_config_real(c, "autoencoder", "noise", 0.02, 0, 10, err);
     s->gain_db = bl_config_real(c, "autoencoder", "gain_db", 6, 0, 60, err);
-    const int accumulate = (int)bl_config_int(c, "autoencoder", "accumulate", 1, 1, 4096, err);
-    const int64_t n_steps = bl_config_int(c, "autoencoder", "steps", 4000, 1, 1000000000, err);
-    nn_optimizer_read(c, "autoencoder", &s->optimizer, err);
-    nn_schedule_read(c, "autoencoder", n_steps, 800, &s->schedule, err);
+    nn_trainer_read(c, "autoencoder", 4000, 800, -1, &s->run, err);
     nn_loss_read(c, "autoencoder", "loss", "mse", NN_LOSS_DISTANCE, &s->loss, err);
-    s->optimizer.accumulate = accumulate;
     return err->code;
 }
 
 struct blocks_autoencoder_trainer {
     blocks_feature_extractor *fx;
     const blocks_mel_clips   *clips;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    bl_rng        rng;
+    nn_trainer    run;
     int64_t      *first;        /* [n clips + 1] training frames before each clip */
     int           batch_size, n_frames;
     settings      set;
@@ -228,11 +222,8 @@ blocks_autoencoder_trainer *blocks_autoencoder_trainer_new(blocks_feature_extrac
         bl_fail(e, BL_EFORMAT, "the dataset has no sound to train on");
         goto fail;
     }
-    bl_rng_seed(&t->rng, seed ^ 0x6175746fu);
-    if (!(t->tape = nn_tape_new(e)) || !(t->optimizer = nn_optimizer_new(fx->params, "", &t->set.optimizer, e)))
+    if (nn_trainer_start(&t->run, fx->params, &t->set.run, seed ^ 0x6175746fu, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x656e63u);
     return t;
 fail:
     blocks_autoencoder_trainer_free(t);
@@ -243,8 +234,7 @@ void blocks_autoencoder_trainer_free(blocks_autoencoder_trainer *t)
 {
     if (!t)
         return;
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
+    nn_trainer_free(&t->run);
     nn_pca_free(&t->pca);
     free(t->first);
     free(t->batch);
@@ -264,7 +254,7 @@ static void draw_batch(blocks_autoencoder_trainer *t)
     const blocks_feature_extractor *fx = t->fx;
     const int M = fx->n_mels, N = t->n_frames;
     for (int b = 0; b < t->batch_size; b++) {
-        int64_t at = bl_rng_below(&t->rng, t->first[t->clips->n]);
+        int64_t at = bl_rng_below(&t->run.rng, t->first[t->clips->n]);
         int low = 0, high = t->clips->n; /* first[low] <= at < first[high] */
         while (high - low > 1) {
             const int middle = (low + high) / 2;
@@ -274,7 +264,7 @@ static void draw_batch(blocks_autoencoder_trainer *t)
         at -= t->first[low];
         if (clip->n_frames >= N && at > clip->n_frames - N)
             at = clip->n_frames - N;
-        const double gain_db = t->set.gain_db * (2 * bl_rng_uniform(&t->rng) - 1);
+        const double gain_db = t->set.gain_db * (2 * bl_rng_uniform(&t->run.rng) - 1);
         for (int m = 0; m < M; m++) {
             const double gain = gain_db * (double)fx->mel_scale[m], floor = lowest(fx, m);
             float *row = t->target + ((int64_t)b * M + m) * N;
@@ -285,50 +275,33 @@ static void draw_batch(blocks_autoencoder_trainer *t)
         }
     }
     for (int64_t i = 0; i < (int64_t)t->batch_size * M * N; i++)
-        t->batch[i] = t->target[i] + (t->set.noise > 0 ? (float)(t->set.noise * bl_rng_normal(&t->rng)) : 0);
+        t->batch[i] = t->target[i] + (t->set.noise > 0 ? (float)(t->set.noise * bl_rng_normal(&t->run.rng)) : 0);
 }
 
-/* Adds the gradients of one batch, and its loss to *loss. */
-static bl_status learn_batch(blocks_autoencoder_trainer *t, double *loss, bl_error *err)
+static bl_status learn_batch(void *user, double *loss, bl_error *err)
 {
+    blocks_autoencoder_trainer *t = user;
     const nn_shape shape = { 3, { t->batch_size, t->fx->n_mels, t->n_frames } };
-    if (!t->tape->dry)
+    if (!t->run.tape->dry)
         draw_batch(t);
-    nn_tape_reset(t->tape);
-    nn_node *y = blocks_feature_extractor_forward(t->fx, t->tape, nn_input(t->tape, shape, t->batch), NULL);
-    nn_node *distance = nn_keep(nn_loss_run(t->tape, &t->set.loss, y, nn_input(t->tape, shape, t->target)));
-    nn_backward(t->tape, distance);
-    if (t->tape->err.code)
-        return bl_fail(err, t->tape->err.code, "%s", t->tape->err.msg);
-    *loss += nn_scalar(distance) / t->set.optimizer.accumulate;
+    nn_tape_reset(t->run.tape);
+    nn_node *y = blocks_feature_extractor_forward(t->fx, t->run.tape, nn_input(t->run.tape, shape, t->batch), NULL);
+    nn_node *distance = nn_keep(nn_loss_run(t->run.tape, &t->set.loss, y, nn_input(t->run.tape, shape, t->target)));
+    nn_backward(t->run.tape, distance);
+    if (t->run.tape->err.code)
+        return bl_fail(err, t->run.tape->err.code, "%s", t->run.tape->err.msg);
+    *loss = nn_scalar(distance);
     return BL_OK;
 }
 
 void blocks_autoencoder_trainer_plan(blocks_autoencoder_trainer *t, nn_plan *plan)
 {
-    double loss = 0;
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, &loss, &err);
-    plan->weights = nn_params_bytes(t->fx->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_autoencoder_trainer_step(blocks_autoencoder_trainer *t, double *loss, double *gradient_norm, bl_error *err)
 {
-    blocks_feature_extractor *fx = t->fx;
-    *loss = 0;
-    for (int k = 0; k < t->set.optimizer.accumulate; k++)
-        if (learn_batch(t, loss, err) != BL_OK)
-            return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, fx->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    fx->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, loss, 1, &t->fx->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -426,7 +399,7 @@ bl_status blocks_autoencoder_trainer_validate(blocks_autoencoder_trainer *t, blo
     score->in_db2 = sum_db / n;
     score->pca = pca / n;
     score->mean = mean / n;
-    nn_schedule_watch(&t->set.schedule, score->reconstruction);
+    nn_schedule_watch(&t->run.schedule, score->reconstruction);
     return BL_OK;
 }
 
@@ -543,33 +516,15 @@ bl_status blocks_autoencoder_trainer_scale(blocks_autoencoder_trainer *t, bl_err
 
 bl_status blocks_autoencoder_trainer_put(blocks_autoencoder_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t state[8];
     if (blocks_autoencoder_trainer_scale(t, err) != BL_OK)
         return err->code;
     nn_checkpoint_put_int(c, "step", t->fx->step, err);
     if (blocks_feature_extractor_put(t->fx, "config", c, err) != BL_OK || !with_optimizer)
         return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    return nn_trainer_save(&t->run, c, err);
 }
 
 bl_status blocks_autoencoder_trainer_get(blocks_autoencoder_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with autoencoder.keep_optimizer = 0, so training cannot go on from it",
-                       nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->fx->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->fx->step = nn_checkpoint_get_int(c, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, c, "autoencoder", &t->fx->step, err);
 }

@@ -2,9 +2,8 @@
 
 #include "base/progress.h"
 #include "data/instruments.h"
-#include "nn/optimizer.h"
 #include "nn/ops.h"
-#include "nn/schedule.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,8 +14,7 @@ enum { STEMS = BLOCKS_REGION_STEMS, LOOK_FRAMES = 384, LOOKS = 96 };
 typedef struct settings {
     int    batch_size, stretches, n_frames, min_stems, max_stems;
     double gain_db, affinity, reconstruction;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    nn_trainer_config run;
 } settings;
 
 /* Some stems of a song at some levels, which add up to a mixture. */
@@ -30,9 +28,7 @@ typedef struct mixture {
 struct blocks_segmenter_trainer {
     blocks_segmenter *s;
     const blocks_region_songs *songs;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    bl_rng        rng;
+    nn_trainer    run;
     settings      set;
     int           n_stems;        /* rows of member: the most that a mixture has */
     int64_t       step;
@@ -233,10 +229,10 @@ static void draw_batch(blocks_segmenter_trainer *t)
     const blocks_regions *r = t->s->regions;
     const int64_t n = t->set.n_frames, FN = r->n_bands * n, group = t->set.stretches;
     for (int b = 0; b < t->set.batch_size; b++) {
-        const mixture m = draw_mixture(t, draw_song(t, 0, &t->rng), &t->rng);
+        const mixture m = draw_mixture(t, draw_song(t, 0, &t->run.rng), &t->run.rng);
         const int64_t room = m.song->n_frames - n;
         for (int64_t k = b * group; k < (b + 1) * group; k++) {
-            const int64_t first = room > 0 ? bl_rng_below(&t->rng, room + 1) : 0;
+            const int64_t first = room > 0 ? bl_rng_below(&t->run.rng, room + 1) : 0;
             mix_stretch(r, &m, first, n, t->n_stems, t->level + k * FN, t->weight + k * FN, t->member + k * t->n_stems * FN, NULL);
             blocks_regions_levels(t->level + k * FN, FN, m.reference, t->level + k * FN);
         }
@@ -258,9 +254,7 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->gain_db = bl_config_real(c, section, "gain_db", 4, 0, 40, &own);
     s->affinity = bl_config_real(c, section, "affinity", 1, 0, 1e6, &own);
     s->reconstruction = bl_config_real(c, section, "reconstruction", 0.05, 0, 1e6, &own);
-    const int64_t n_steps = bl_config_int(c, section, "steps", 8000, 1, 1000000000, &own);
-    nn_optimizer_read(c, section, &s->optimizer, &own);
-    nn_schedule_read(c, section, n_steps, 0, &s->schedule, &own);
+    nn_trainer_read(c, section, 8000, 0, -1, &s->run, &own);
     if (own.code == BL_OK && s->max_stems < s->min_stems)
         bl_fail(&own, BL_EARG, "%s: [%s] max_stems %d is below min_stems %d", bl_config_name(c), section, s->max_stems, s->min_stems);
     return own.code == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
@@ -297,11 +291,8 @@ blocks_segmenter_trainer *blocks_segmenter_trainer_new(blocks_segmenter *s, cons
         bl_fail(&own, BL_ENOMEM, "no memory for training");
         goto fail;
     }
-    bl_rng_seed(&t->rng, seed ^ 0x7265676eu);
-    if (!(t->tape = nn_tape_new(&own)) || !(t->optimizer = nn_optimizer_new(s->regions->params, "", &t->set.optimizer, &own)))
+    if (nn_trainer_start(&t->run, s->regions->params, &t->set.run, seed ^ 0x7265676eu, &own) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x656e63u);
     return t;
 fail:
     bl_fail(err, own.code, "%s", own.msg);
@@ -313,8 +304,7 @@ void blocks_segmenter_trainer_free(blocks_segmenter_trainer *t)
 {
     if (!t)
         return;
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
+    nn_trainer_free(&t->run);
     free(t->level);
     free(t->weight);
     free(t->member);
@@ -326,13 +316,15 @@ int64_t blocks_segmenter_trainer_steps(const blocks_segmenter_trainer *t)
     return t->step;
 }
 
-/* Forward and backward on the batch in t. */
-static bl_status learn_batch(blocks_segmenter_trainer *t, double metrics[3], bl_error *err)
+static bl_status learn_batch(void *user, double *metrics, bl_error *err)
 {
+    blocks_segmenter_trainer *t = user;
     blocks_regions *r = t->s->regions;
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     const int64_t B = (int64_t)t->set.batch_size * t->set.stretches, n = t->set.n_frames, FN = r->n_bands * n;
     nn_node *again = NULL;
+    if (!tape->dry)
+        draw_batch(t);
     nn_tape_reset(tape);
     nn_node *level = nn_input(tape, nn_shape_of(3, B, r->n_bands, n), t->level);
     nn_node *weight = nn_input(tape, nn_shape_of(3, B, (int64_t)1, FN), t->weight);
@@ -355,26 +347,12 @@ static bl_status learn_batch(blocks_segmenter_trainer *t, double metrics[3], bl_
 
 void blocks_segmenter_trainer_plan(blocks_segmenter_trainer *t, nn_plan *plan)
 {
-    double metrics[3];
-    bl_error err = { 0 };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, metrics, &err);
-    plan->weights = nn_params_bytes(t->s->regions->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_segmenter_trainer_step(blocks_segmenter_trainer *t, double metrics[3], bl_error *err)
 {
-    draw_batch(t);
-    if (learn_batch(t, metrics, err) != BL_OK)
-        return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->step));
-    if (!isfinite(nn_optimizer_step(t->optimizer)))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    t->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, metrics, 3, &t->step, NULL, err);
 }
 
 /* ---- what is learned from the latents ----------------------------------------------------------- */
@@ -442,7 +420,7 @@ bl_status blocks_segmenter_trainer_validate(blocks_segmenter_trainer *t, double 
         n++;
     }
     *affinity = n ? sum / n : 0;
-    nn_schedule_watch(&t->set.schedule, *affinity);
+    nn_schedule_watch(&t->run.schedule, *affinity);
     return BL_OK;
 }
 
@@ -549,33 +527,15 @@ static bl_status learn_families(blocks_segmenter_trainer *t, bl_error *err)
 
 bl_status blocks_segmenter_trainer_put(blocks_segmenter_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t state[8];
     if (learn_count(t, err) != BL_OK || learn_families(t, err) != BL_OK)
         return err->code;
     nn_checkpoint_put_int(c, "step", t->step, err);
     if (blocks_segmenter_put(t->s, c, err) != BL_OK || !with_optimizer)
         return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    return nn_trainer_save(&t->run, c, err);
 }
 
 bl_status blocks_segmenter_trainer_get(blocks_segmenter_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with segmenter_training.keep_optimizer = 0, so training cannot go on from it",
-                       nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
-    if (!state || nn_params_load(t->s->regions->params, c, "", err) != BL_OK || nn_optimizer_load(t->optimizer, c, err) != BL_OK ||
-        nn_schedule_load(&t->set.schedule, c, err) != BL_OK) {
-        free(state);
-        return err->code;
-    }
-    memcpy(t->rng.s, state, sizeof t->rng.s);
-    memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
-    free(state);
-    t->step = nn_checkpoint_get_int(c, "step", 0, err);
-    return err->code;
+    return nn_trainer_load(&t->run, c, "segmenter_training", &t->step, err);
 }

@@ -1,6 +1,7 @@
 #include "blocks/separator_train.h"
 
 #include "base/fft.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +12,8 @@ static const double VALIDATION_S = 20;
 
 typedef struct settings {
     int    batch_size, n_frames, n_validation, n_pool, n_fresh;
-    double mask_weight, average;
-    nn_optimizer_config optimizer;
-    nn_schedule schedule;
+    double mask_weight;
+    nn_trainer_config run;
     blocks_mixing mixing;
 } settings;
 
@@ -26,13 +26,8 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->n_pool = (int)bl_config_int(c, at, "pool", 128, 1, 100000, err);
     s->n_fresh = (int)bl_config_int(c, at, "fresh", 4, 1, 100000, err);
     s->mask_weight = bl_config_real(c, at, "mask_weight", 1, 0, 1000, err);
-    s->average = bl_config_real(c, at, "average", 0.998, 0, 1, err);
     bl_config_real(c, at, "max_minutes", 600, 0.1, 1e6, err); /* read when sources are collected */
-    const int accumulate = (int)bl_config_int(c, at, "accumulate", 1, 1, 4096, err);
-    const int64_t n_steps = bl_config_int(c, at, "steps", 6000, 1, 1000000000, err);
-    nn_optimizer_read(c, at, &s->optimizer, err);
-    nn_schedule_read(c, at, n_steps, 0, &s->schedule, err);
-    s->optimizer.accumulate = accumulate;
+    nn_trainer_read(c, at, 6000, 0, 0.998, &s->run, err);
     if (!err->code && s->n_fresh > s->n_pool)
         return bl_fail(err, BL_EARG, "%s: separation_training.fresh (%d) must not exceed separation_training.pool (%d)",
                        bl_config_name(c), s->n_fresh, s->n_pool);
@@ -60,10 +55,7 @@ struct blocks_separator_trainer {
     blocks_separator_map  map;
     bl_fft_real  *fft;
     float        *window;
-    nn_tape      *tape;
-    nn_optimizer *optimizer;
-    nn_ema       *average;     /* what is validated and shipped */
-    bl_rng        rng;         /* never moves: whatever is drawn forks its own */
+    nn_trainer    run;         /* its averages are what is validated and shipped; its rng never moves: whatever is drawn forks its own */
     settings      set;
     int64_t       n_samples;   /* of a stretch */
     int           n_used;      /* bins that reach into the bands */
@@ -88,7 +80,7 @@ static void transform(const blocks_separator_trainer *t, const float *x, bench *
 /* A new stretch into a slot of the pool. */
 static void refill(blocks_separator_trainer *t, bench *b, int is_voice, int slot, uint64_t number)
 {
-    bl_rng rng = bl_rng_fork(&t->rng, 2 * number + (uint64_t)is_voice);
+    bl_rng rng = bl_rng_fork(&t->run.rng, 2 * number + (uint64_t)is_voice);
     const size_t row = 2 * (size_t)t->n_used;
     float *z = t->pool[is_voice] + (size_t)slot * (size_t)t->set.n_frames * row;
     if (blocks_stretch(t->sources, &t->set.mixing, is_voice, t->s->sample_rate, t->n_samples, &rng, b->wave, b->scratch,
@@ -208,7 +200,7 @@ static double draw_mixture(const blocks_separator_trainer *t, bench *b, bl_rng *
 static void fill_example(blocks_separator_trainer *t, int i, uint64_t number)
 {
     bench *b = &t->benches[i % t->n_benches];
-    bl_rng rng = bl_rng_fork(&t->rng, UINT64_MAX - number);
+    bl_rng rng = bl_rng_fork(&t->run.rng, UINT64_MAX - number);
     const int T = t->set.n_frames, n_bands = t->s->n_bands;
     const int64_t at = (int64_t)i * n_bands * T;
     const size_t row = 2 * (size_t)t->n_used, size = row * (size_t)T;
@@ -331,17 +323,14 @@ blocks_separator_trainer *blocks_separator_trainer_new(blocks_separator *s, cons
     t->s = s;
     t->sources = sources;
     t->pool_step = -1;
-    bl_rng_seed(&t->rng, seed ^ 0x766f6963u);
-    if (read_settings(s->config, &t->set, e) != BL_OK || blocks_separator_map_new(s, s->sample_rate, &t->map, e) != BL_OK ||
+    if (read_settings(s->config, &t->set, e) != BL_OK ||
+        nn_trainer_start(&t->run, s->params, &t->set.run, seed ^ 0x766f6963u, e) != BL_OK ||
+        blocks_separator_map_new(s, s->sample_rate, &t->map, e) != BL_OK ||
         make_benches(t, e) != BL_OK || !(t->fft = bl_fft_real_new(t->map.n_fft, e)))
         goto fail;
     blocks_separator_window(t->map.n_fft, t->window);
-    if (scale_to_mixtures(t, e) != BL_OK || !(t->tape = nn_tape_new(e)) ||
-        !(t->optimizer = nn_optimizer_new(s->params, "", &t->set.optimizer, e)) ||
-        !(t->average = nn_ema_new(s->params, t->set.average, e)))
+    if (scale_to_mixtures(t, e) != BL_OK)
         goto fail;
-    t->tape->training = 1;
-    bl_rng_seed(&t->tape->rng, seed ^ 0x6c73746du);
     return t;
 fail:
     blocks_separator_trainer_free(t);
@@ -358,9 +347,7 @@ void blocks_separator_trainer_free(blocks_separator_trainer *t)
         free(b->power), free(b->cross), free(b->target);
     }
     free(t->pool[0]), free(t->pool[1]);
-    nn_tape_free(t->tape);
-    nn_optimizer_free(t->optimizer);
-    nn_ema_free(t->average);
+    nn_trainer_free(&t->run);
     blocks_separator_map_free(&t->map);
     bl_fft_real_free(t->fft);
     free(t->window), free(t->benches), free(t->input), free(t->weight), free(t->target), free(t->even), free(t->residue);
@@ -370,16 +357,17 @@ void blocks_separator_trainer_free(blocks_separator_trainer *t)
 
 /* ---- a step ---- */
 
-/* Adds the gradients of one batch, and its figures: distortion in dB, distance of masks, the loss. */
-static bl_status learn_batch(blocks_separator_trainer *t, uint64_t number, double figures[3], bl_error *err)
+/* figures: distortion in dB, distance of masks, the loss. */
+static bl_status learn_batch(void *user, double *figures, bl_error *err)
 {
+    blocks_separator_trainer *t = user;
     const int64_t B = t->set.batch_size, T = t->set.n_frames;
     const nn_shape shape = nn_shape_of(3, B, (int64_t)t->s->n_bands, T);
-    nn_tape *tape = t->tape;
+    nn_tape *tape = t->run.tape;
     double decibels = 0;
 
     if (!tape->dry)
-        fill_batch(t, number);
+        fill_batch(t, ((uint64_t)t->s->step * (uint64_t)t->run.accumulate + (uint64_t)t->run.batch) * (uint64_t)t->set.batch_size);
     nn_tape_reset(tape);
     nn_node *x = nn_input(tape, shape, t->input);
     nn_node *off = nn_sub(tape, nn_network_run(t->s->net, tape, &x, NULL), nn_input(tape, shape, t->target));
@@ -396,40 +384,22 @@ static bl_status learn_batch(blocks_separator_trainer *t, uint64_t number, doubl
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     for (int64_t i = 0; i < B && !tape->dry; i++)
         decibels += (log(t->voice_share[i] + SILENT_SHARE) - (double)logs->x[i]) * 10 / log(10) / (double)B;
-    figures[0] += decibels / t->set.optimizer.accumulate;
-    figures[1] += nn_scalar(plain) / t->set.optimizer.accumulate;
-    figures[2] += nn_scalar(loss) / t->set.optimizer.accumulate;
+    figures[0] = decibels;
+    figures[1] = nn_scalar(plain);
+    figures[2] = nn_scalar(loss);
     return BL_OK;
 }
 
 void blocks_separator_trainer_plan(blocks_separator_trainer *t, nn_plan *plan)
 {
-    double figures[3] = { 0 };
-    bl_error err = { BL_OK, "" };
-    nn_tape_dry(t->tape, 1);
-    learn_batch(t, 0, figures, &err);
-    plan->weights = nn_params_bytes(t->s->params);
-    plan->moments = nn_optimizer_bytes(t->optimizer) + nn_ema_bytes(t->average);
-    plan->step = nn_tape_peak_bytes(t->tape);
-    nn_tape_dry(t->tape, 0);
+    nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
 bl_status blocks_separator_trainer_step(blocks_separator_trainer *t, double figures[3], double *gradient_norm, bl_error *err)
 {
-    const uint64_t batches = (uint64_t)t->set.optimizer.accumulate;
-    figures[0] = figures[1] = figures[2] = 0;
     if (fill_pool(t, t->s->step, err) != BL_OK)
         return err->code;
-    for (uint64_t k = 0; k < batches; k++)
-        if (learn_batch(t, ((uint64_t)t->s->step * batches + k) * (uint64_t)t->set.batch_size, figures, err) != BL_OK)
-            return err->code;
-    nn_optimizer_set_lr(t->optimizer, t->set.optimizer.lr * nn_schedule_factor(&t->set.schedule, t->s->step));
-    *gradient_norm = nn_optimizer_step(t->optimizer);
-    if (!isfinite(*gradient_norm))
-        return bl_fail(err, BL_ENAN, "the gradient is not finite");
-    nn_ema_update(t->average);
-    t->s->step++;
-    return BL_OK;
+    return nn_trainer_step(&t->run, learn_batch, t, figures, 3, &t->s->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -493,7 +463,7 @@ bl_status blocks_separator_trainer_validate(blocks_separator_trainer *t, blocks_
 {
     bl_status status = BL_OK;
     memset(score, 0, sizeof *score);
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     for (int k = 0; k < t->set.n_validation && status == BL_OK; k++) {
         blocks_held_out m = { NULL, NULL, 0 };
         status = blocks_held_out_get(t->sources, k, (int64_t)(VALIDATION_S * t->s->sample_rate), &m, err);
@@ -505,12 +475,12 @@ bl_status blocks_separator_trainer_validate(blocks_separator_trainer *t, blocks_
         if (!there)
             break;
     }
-    nn_ema_swap(t->average);
+    nn_trainer_swap(&t->run);
     if (status == BL_OK && score->n) {
         score->mixture /= score->n;
         score->separated /= score->n;
         score->ceiling /= score->n;
-        nn_schedule_watch(&t->set.schedule, -score->separated);
+        nn_schedule_watch(&t->run.schedule, -score->separated);
     }
     return status;
 }
@@ -519,44 +489,26 @@ bl_status blocks_separator_trainer_validate(blocks_separator_trainer *t, blocks_
 
 bl_status blocks_separator_trainer_put(const blocks_separator_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err)
 {
-    int64_t state[8];
-    bl_status status;
     nn_checkpoint_put_int(c, "step", t->s->step, err);
-    if (!with_optimizer) {
-        nn_ema_swap(t->average);
-        status = blocks_separator_put(t->s, c, err);
-        nn_ema_swap(t->average);
-        return status;
-    }
-    if (blocks_separator_put(t->s, c, err) != BL_OK || nn_ema_save(t->average, c, "average/", err) != BL_OK)
-        return err->code;
-    memcpy(state, t->rng.s, sizeof t->rng.s);
-    memcpy(state + 4, t->tape->rng.s, sizeof t->tape->rng.s);
-    nn_checkpoint_put(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, state, err);
-    nn_schedule_save(&t->set.schedule, c, err);
-    return nn_optimizer_save(t->optimizer, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    const bl_status status = blocks_separator_put(t->s, c, err);
+    if (!with_optimizer)
+        nn_trainer_swap(&t->run);
+    return status == BL_OK && with_optimizer ? nn_trainer_save(&t->run, c, err) : status;
 }
 
 bl_status blocks_separator_trainer_get(blocks_separator_trainer *t, const nn_checkpoint *c, bl_error *err)
 {
     const int64_t n = t->s->n_bands;
-    if (!nn_checkpoint_has(c, "random/state"))
-        return bl_fail(err, BL_EFORMAT, "%s: was written with separation_training.keep_optimizer = 0, so training cannot go on "
-                       "from it", nn_checkpoint_path(c));
-    int64_t *state = nn_checkpoint_get(c, "random/state", NN_I64, 1, (int64_t[]){ 8 }, NULL, err);
     float *mean = nn_checkpoint_get(c, "bands/mean", NN_F32, 1, &n, NULL, err);
     float *scale = nn_checkpoint_get(c, "bands/scale", NN_F32, 1, &n, NULL, err);
-    if (state && mean && scale && nn_params_load(t->s->params, c, "", err) == BL_OK &&
-        nn_optimizer_load(t->optimizer, c, err) == BL_OK && nn_ema_load(t->average, c, "average/", err) == BL_OK &&
-        nn_schedule_load(&t->set.schedule, c, err) == BL_OK) {
-        memcpy(t->rng.s, state, sizeof t->rng.s);
-        memcpy(t->tape->rng.s, state + 4, sizeof t->tape->rng.s);
+    bl_status status = mean && scale ? nn_trainer_load(&t->run, c, "separation_training", &t->s->step, err) : err->code;
+    if (status == BL_OK) {
         memcpy(t->s->mean, mean, (size_t)n * sizeof *mean);
         memcpy(t->s->scale, scale, (size_t)n * sizeof *scale);
-        t->s->step = nn_checkpoint_get_int(c, "step", 0, err);
     }
-    free(state);
     free(mean);
     free(scale);
-    return err->code;
+    return status;
 }
