@@ -6,7 +6,8 @@
  *          (3) Salience of harmonic sums on the foreground (in stereo: of its middle) gives the predominant
  *              melody by Viterbi; its harmonics, where voiced, make a soft comb.
  *          (4) The evidence is combined into a Wiener-like mask in 0..1 on the mixture's STFT (phase of
- *              the mixture, one mask for all channels); the accompaniment is the rest.
+ *              the mixture, one mask for all channels); the accompaniment is the rest. The melody has nothing above
+ *              11 kHz: the analysis, for which it is made, hears no higher.
  *
  * Shapes   clips of any channels and rate; outputs have the input's shape
  * Units    voice + accompaniment = input in float arithmetic, bit for bit, when the input came from 24 bits

@@ -72,7 +72,7 @@ bl_status audio_parts_transform(audio_parts *p, const audio_clip *clip, int64_t 
     const audio_stft_config config = { .n_fft = p->n_fft, .hop_length = p->hop, .pad = AUDIO_PAD_ZERO };
     const size_t            cells = (size_t)p->bins * (size_t)p->frames;
     audio_stft             *stft = audio_stft_new(&config, err);
-    float                  *own = spectra ? NULL : malloc(sizeof(float) * 2 * cells);
+    float                  *own = spectra ? NULL : malloc(sizeof(float) * 2 * (size_t)(p->n_fft / 2 + 1) * (size_t)p->frames);
     bl_status               status = BL_OK;
 
     if (!stft || (!spectra && !own)) {

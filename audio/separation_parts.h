@@ -1,6 +1,6 @@
 /* What audio_separate_melody, audio_hpss and audio_judge_input share; not for other modules.
  *
- * Shapes   spectrograms [F, T], T contiguous; F = n_fft/2 + 1
+ * Shapes   spectrograms [F, T], T contiguous; F = n_fft/2 + 1, or the lower bins of them
  * Source   see audio/separation.h
  */
 #ifndef BL_AUDIO_SEPARATION_PARTS_H
@@ -36,7 +36,7 @@ bl_status audio_parts_new_as(audio_parts *p, int sample_rate, int n_fft, int hop
 void      audio_parts_free(audio_parts *p);
 
 /* Magnitudes of samples [first, first + n) of a clip, averaged over channels; spectra, where not NULL,
- * receives every channel's transform [n_channels][F, T] pairs. */
+ * receives every channel's transform [n_channels][n_fft/2 + 1, T] pairs, all bins even where p has the lower ones only. */
 bl_status audio_parts_transform(audio_parts *p, const audio_clip *clip, int64_t first, int64_t n, float **spectra,
                                 bl_error *err);
 

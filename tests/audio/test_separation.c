@@ -169,6 +169,32 @@ static void a_song_at_8_khz_is_heard_and_parted(void **state)
     audio_clip_free(&band), audio_clip_free(&voice), audio_clip_free(&mix), audio_clip_free(&found), audio_clip_free(&rest);
 }
 
+static void what_lies_above_11_khz_stays_with_the_accompaniment(void **state)
+{
+    enum { RATE = 44100 };
+    const double pi = acos(-1.0);
+    audio_clip   mix, voice, rest;
+    double       found = 0, whole = 0, phase = 0;
+    (void)state;
+    assert_int_equal(audio_clip_new(&mix, 1, 8 * RATE, RATE, NULL), BL_OK);
+    for (int64_t i = 0; i < mix.n_samples; i++) { /* a gliding note, and a tone of 15 kHz that swells with it */
+        const double t = (double)i / RATE, swell = 0.5 - 0.5 * cos(2 * pi * (t + 0.1 * t * t));
+        phase += 300 * exp2(sin(2.3 * t + 0.2 * t * t) / 3) / RATE;
+        for (int h = 1; h < 12; h++)
+            mix.samples[i] += (float)(0.2 * swell * sin(2 * pi * h * phase) / h);
+        mix.samples[i] += (float)(0.1 * swell * sin(2 * pi * 15000 * t));
+    }
+    assert_int_equal(audio_separate_melody(&mix, &voice, &rest, NULL), BL_OK);
+    for (int64_t i = 0; i < mix.n_samples; i++) {
+        const double tone = sin(2 * pi * 15000 * i / RATE);
+        found += (double)voice.samples[i] * tone;
+        whole += (double)mix.samples[i] * tone;
+    }
+    assert_true(fabs(found) < 0.001 * fabs(whole));
+    assert_true(energy(voice.samples, voice.n_samples) > 0.01 * energy(mix.samples, mix.n_samples));
+    audio_clip_free(&mix), audio_clip_free(&voice), audio_clip_free(&rest);
+}
+
 static void very_short_clips_pass_and_empty_ones_are_refused(void **state)
 {
     audio_clip tiny = new_clip(1, 0.01), nothing = { .n_channels = 1, .sample_rate = VOICE_RATE }, voice, rest;
@@ -193,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_melody_is_lifted_out_of_a_repeating_band),
         cmocka_unit_test(kinds_of_input_are_told_apart),
         cmocka_unit_test(a_song_at_8_khz_is_heard_and_parted),
+        cmocka_unit_test(what_lies_above_11_khz_stays_with_the_accompaniment),
         cmocka_unit_test(very_short_clips_pass_and_empty_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
