@@ -73,6 +73,7 @@ static bl_status collect(double length_s, const audio_rhythm_config *config, rhy
     const audio_beat_activity *a = config->activity;
     memset(e, 0, sizeof *e);
     e->length_s = length_s;
+    e->tempo = a->tempo;
     e->n_frames = (int64_t)(length_s / RHYTHM_HOP_S) + 1;
     e->n_notes = config->notes ? config->n_notes : 0;
     e->note_weight = config->note_weight > 0 ? config->note_weight : NOTE_WEIGHT;

@@ -29,9 +29,14 @@
 
 #include "audio/notes.h"
 
+/* Tempos that a network tells apart: 40 * 2^(k/18) beats a minute, 40 to 244. */
+enum { AUDIO_TEMPOS = 48 };
+double audio_tempo_bin(double bpm); /* k, fractional, 0 .. AUDIO_TEMPOS - 1 */
+
 /* How much every moment sounds like a beat and like the first one of a bar: probabilities, frame i at i*hop_s. */
 typedef struct audio_beat_activity {
-    float  *beat, *downbeat; /* [n_frames] */
+    float  *beat, *downbeat; /* [n_frames]                                                                             */
+    float  *tempo;           /* [AUDIO_TEMPOS] log of the probability that the whole has this tempo; NULL: nobody says */
     int64_t n_frames;
     double  hop_s;
 } audio_beat_activity;

@@ -14,7 +14,7 @@ void audio_rhythm_free(audio_rhythm *rhythm)
 
 void audio_beat_activity_free(audio_beat_activity *activity)
 {
-    free(activity->beat), free(activity->downbeat);
+    free(activity->beat), free(activity->downbeat), free(activity->tempo);
     memset(activity, 0, sizeof *activity);
 }
 
@@ -165,6 +165,11 @@ bl_status rhythm_finish(const double *beats_s, int64_t n, int first_in_bar, int 
 }
 
 /* ---- positions ---- */
+
+double audio_tempo_bin(double bpm)
+{
+    return fmin(fmax(18 * log2(bpm / 40), 0), AUDIO_TEMPOS - 1);
+}
 
 double audio_rhythm_position(const audio_rhythm *r, double time_s)
 {

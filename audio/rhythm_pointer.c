@@ -10,8 +10,9 @@
 
 static const double PIECE_S = 240; /* back pointers are held for so long a piece at a time: bounded memory */
 
-/* Tempo before anything is heard: log-normal. */
+/* Tempo before any beat is heard: as the network says, or log-normal where it says nothing. */
 static const double PRIOR_BPM = 100, PRIOR_OCTAVES = 0.5, PRIOR_WEIGHT = 8;
+static const double TEMPO_WEIGHT = 8, LEAST_TEMPO = -6;
 /* A change of the period at a beat: the first step of 10 ms is nearly free, since true periods lie between. */
 static const double STEP_COST = 1.5, CHANGE_COST = 120;
 enum { MAX_CHANGE = 3 };
@@ -110,14 +111,18 @@ static void pointer_free(pointer *p)
     free(p->ring), free(p->origin), free(p->score), free(p->arriving), free(p->cost), free(p->best), free(p->change), free(p->back);
 }
 
-static double prior(int period)
+static double prior(const rhythm_evidence *e, int period)
 {
-    const double octaves = log2(60 / (period * RHYTHM_HOP_S) / PRIOR_BPM) / PRIOR_OCTAVES;
+    const double bpm = 60 / (period * RHYTHM_HOP_S), octaves = log2(bpm / PRIOR_BPM) / PRIOR_OCTAVES, k = audio_tempo_bin(bpm);
+    const int    low = k < AUDIO_TEMPOS - 2 ? (int)k : AUDIO_TEMPOS - 2;
+    if (e->tempo)
+        return TEMPO_WEIGHT * fmax(LEAST_TEMPO, (double)e->tempo[low] + (k - low) * (double)(e->tempo[low + 1] - e->tempo[low]));
     return -0.5 * PRIOR_WEIGHT * octaves * octaves;
 }
 
-static bl_status pointer_init(pointer *p, const rhythm_meter *m, int64_t n_frames, int shortest, int longest, bl_error *err)
+static bl_status pointer_init(pointer *p, const rhythm_meter *m, const rhythm_evidence *e, int shortest, int longest, bl_error *err)
 {
+    const int64_t n_frames = e->n_frames;
     memset(p, 0, sizeof *p);
     p->meter = m;
     p->shortest = shortest;
@@ -138,7 +143,7 @@ static bl_status pointer_init(pointer *p, const rhythm_meter *m, int64_t n_frame
         return bl_fail(err, BL_ENOMEM, "rhythm: no memory");
     for (int i = 0; i < p->n_periods; i++)
         for (int64_t j = 0; j < (int64_t)m->beats * (shortest + i); j++)
-            p->score[p->ring[i] + j] = (float)(prior(shortest + i) - log((double)m->beats * (shortest + i)));
+            p->score[p->ring[i] + j] = (float)(prior(e, shortest + i) - log((double)m->beats * (shortest + i)));
     for (int d = 0; d < MAX_CHANGE; d++)
         p->arriving[d] = p->arriving[MAX_CHANGE + p->n_periods + d] = -INFINITY;
     for (int d = 0; d <= MAX_CHANGE; d++)
@@ -283,7 +288,7 @@ bl_status rhythm_point(const rhythm_meter *m, const rhythm_evidence *e, int shor
 {
     pointer      p;
     rhythm_beat *piece = NULL;
-    bl_status    status = pointer_init(&p, m, e->n_frames, shortest, longest, err);
+    bl_status    status = pointer_init(&p, m, e, shortest, longest, err);
     *n_beats = 0, *score = 0;
     *beats = NULL;
     for (int i = 0; i < RHYTHM_PERIODS; i++)

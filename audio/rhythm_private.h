@@ -28,6 +28,7 @@ typedef struct rhythm_evidence {
     float  *beat;         /* [n_frames] at RHYTHM_HOP_S: log odds of a beat above the lowest, 0 nearly everywhere             */
     float  *down, *other; /* [n_frames] log of the probability that a beat here is, is not, a downbeat; where beat[t] is 0: 0 */
     int64_t n_frames;
+    const float *tempo;   /* [AUDIO_TEMPOS] or NULL                                                                           */
     const rhythm_note *notes;
     int     n_notes;
     double  note_weight, length_s;

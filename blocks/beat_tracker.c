@@ -20,9 +20,14 @@ static bl_status build(blocks_beat_tracker *t, bl_error *err)
     if (nn_network_n_inputs(t->net) != 1 || in.rank != 2 || in.dim[0] != AUDIO_BEAT_BANDS || in.dim[1] >= 0)
         return bl_fail(err, BL_ESHAPE, "%s: [beat_network] must have one input of %d bands over time (input.bands = %d, T)", name,
                        AUDIO_BEAT_BANDS, AUDIO_BEAT_BANDS);
-    if (nn_network_n_outputs(t->net) != 1 || out.rank != 2 || out.dim[0] != 2 || out.dim[1] >= 0)
+    const nn_shape votes = nn_network_output_shape(t->net, nn_network_n_outputs(t->net) - 1);
+    t->hears_tempo = nn_network_n_outputs(t->net) == 2;
+    if (nn_network_n_outputs(t->net) > 2 || out.rank != 2 || out.dim[0] != 2 || out.dim[1] >= 0)
         return bl_fail(err, BL_ESHAPE, "%s: [beat_network] must give 2 channels over time, beat and downbeat, gives %lld", name,
                        (long long)out.dim[0]);
+    if (t->hears_tempo && (votes.rank != 2 || votes.dim[0] != AUDIO_TEMPOS || votes.dim[1] >= 0))
+        return bl_fail(err, BL_ESHAPE, "%s: the second output of [beat_network] must have %d channels over time, one for each tempo, has %lld",
+                       name, AUDIO_TEMPOS, (long long)votes.dim[0]);
     if (nn_params_finish(t->params, err) != BL_OK || !(t->tape = nn_tape_new(err)))
         return err->code;
     nn_tape_record(t->tape, 0);
@@ -104,6 +109,27 @@ blocks_beat_tracker *blocks_beat_tracker_load(const char *path, bl_error *err)
     return t;
 }
 
+bl_status blocks_beat_tracker_begin(blocks_beat_tracker *t, const char *path, bl_error *err)
+{
+    blocks_beat_tracker *from = blocks_beat_tracker_load(path, err);
+    int                  n_shared = 0;
+    if (!from)
+        return err->code;
+    for (int i = 0; i < t->params->n && err->code == BL_OK; i++) {
+        const nn_param *here = &t->params->param[i];
+        const int       k = nn_params_find(from->params, here->name);
+        if (k >= 0 && !nn_same_shape(&here->shape, &from->params->param[k].shape))
+            bl_fail(err, BL_ESHAPE, "%s: %s has another shape than in the network that is to begin with it", path, here->name);
+        n_shared += k >= 0;
+    }
+    if (err->code == BL_OK && !n_shared)
+        bl_fail(err, BL_ESHAPE, "%s: shares no layer with the network that is to begin with it", path);
+    if (err->code == BL_OK)
+        nn_params_copy(t->params, from->params);
+    blocks_beat_tracker_free(from);
+    return err->code;
+}
+
 /* ---- hearing ---- */
 
 enum { PIECE = 120 * AUDIO_BEAT_FPS, OVERLAP = 21 * AUDIO_BEAT_FPS };
@@ -115,10 +141,11 @@ float blocks_beat_tracker_input(double log_magnitude, double loudness)
     return (float)(((v > -6.9 ? v : -6.9) + 2.5) / 2);
 }
 
-/* Frames from .. to - 1 of the result, from what lies OVERLAP around them. */
+/* Frames from .. to - 1 of the result, from what lies OVERLAP around them; their votes are added to votes [AUDIO_TEMPOS]. */
 static bl_status hear_piece(blocks_beat_tracker *t, const audio_beat_bands *bands, int64_t from, int64_t to, const float *table,
-                            float *input, audio_beat_activity *out, bl_error *err)
+                            float *input, audio_beat_activity *out, double *votes, bl_error *err)
 {
+    nn_node *outputs[2] = { NULL, NULL };
     const int64_t first = from > OVERLAP ? from - OVERLAP : 0, end = to + OVERLAP < bands->n_frames ? to + OVERLAP : bands->n_frames;
     const int64_t n = end - first;
     for (int b = 0; b < AUDIO_BEAT_BANDS; b++)
@@ -126,37 +153,59 @@ static bl_status hear_piece(blocks_beat_tracker *t, const audio_beat_bands *band
             input[b * n + i] = table[bands->level[(first + i) * AUDIO_BEAT_BANDS + b]];
     nn_tape_reset(t->tape);
     nn_node *x = nn_input(t->tape, (nn_shape){ 3, { 1, AUDIO_BEAT_BANDS, n } }, input);
-    nn_node *y = nn_sigmoid(t->tape, nn_network_run(t->net, t->tape, &x, NULL));
+    nn_network_run(t->net, t->tape, &x, outputs);
+    nn_node *y = nn_sigmoid(t->tape, outputs[0]);
     if (t->tape->err.code)
         return bl_fail(err, t->tape->err.code, "beat tracker: %s", t->tape->err.msg);
     for (int64_t i = from; i < to; i++) {
         out->beat[i] = (float)y->x[i - first];
         out->downbeat[i] = (float)y->x[n + i - first];
     }
+    for (int k = 0; t->hears_tempo && k < AUDIO_TEMPOS; k++)
+        for (int64_t i = from; i < to; i++)
+            votes[k] += (double)outputs[1]->x[k * n + i - first];
     return BL_OK;
+}
+
+/* The mean of every frame's vote, as log probabilities. */
+static void count_votes(double *votes, int64_t n_frames, float *tempo)
+{
+    double top = -INFINITY, sum = 0;
+    for (int k = 0; k < AUDIO_TEMPOS; k++) {
+        votes[k] /= (double)n_frames;
+        top = fmax(top, votes[k]);
+    }
+    for (int k = 0; k < AUDIO_TEMPOS; k++)
+        sum += exp(votes[k] - top);
+    for (int k = 0; k < AUDIO_TEMPOS; k++)
+        tempo[k] = (float)(votes[k] - top - log(sum));
 }
 
 bl_status blocks_beat_tracker_hear(blocks_beat_tracker *t, const audio_beat_bands *bands, audio_beat_activity *out, bl_error *err)
 {
     const int64_t T = bands->n_frames, longest = T < PIECE + 2 * OVERLAP ? T : PIECE + 2 * OVERLAP;
     float        *input = malloc(sizeof(float) * AUDIO_BEAT_BANDS * (size_t)longest), table[256];
+    double        votes[AUDIO_TEMPOS] = { 0 };
     bl_status     status = BL_OK;
     memset(out, 0, sizeof *out);
     out->n_frames = T;
     out->hop_s = bands->hop_s;
     out->beat = malloc(sizeof(float) * (size_t)T);
     out->downbeat = malloc(sizeof(float) * (size_t)T);
-    if (!input || !out->beat || !out->downbeat)
+    out->tempo = t->hears_tempo ? malloc(sizeof(float) * AUDIO_TEMPOS) : NULL;
+    if (!input || !out->beat || !out->downbeat || (t->hears_tempo && !out->tempo))
         status = bl_fail(err, BL_ENOMEM, "no memory for the beats of %lld frames", (long long)T);
     for (int q = 0; q < 256; q++)
         table[q] = blocks_beat_tracker_input(q ? AUDIO_BEAT_BOTTOM + AUDIO_BEAT_STEP * q : -1e3, bands->loudness);
     for (int64_t from = 0; status == BL_OK && from < T;) {
         /* What would be left for a short last piece goes with this one. */
         const int64_t to = T - from <= PIECE + OVERLAP ? T : from + PIECE;
-        status = hear_piece(t, bands, from, to, table, input, out, err);
+        status = hear_piece(t, bands, from, to, table, input, out, votes, err);
         from = to;
     }
     free(input);
+    if (status == BL_OK && t->hears_tempo)
+        count_votes(votes, T, out->tempo);
     if (status != BL_OK)
         audio_beat_activity_free(out);
     return status;

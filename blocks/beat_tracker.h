@@ -32,6 +32,7 @@ typedef struct blocks_beat_tracker {
     nn_network *net;
     nn_tape    *tape;
     int64_t     step;
+    int         hears_tempo; /* the network has a second output: every frame's vote, [AUDIO_TEMPOS, T] logits */
 } blocks_beat_tracker;
 
 blocks_beat_tracker *blocks_beat_tracker_load(const char *path, bl_error *err);
@@ -44,6 +45,9 @@ bl_status blocks_beat_tracker_run(blocks_beat_tracker *t, const float *x, int64_
 
 /* What is missing in config comes from configs/beats.ini. */
 blocks_beat_tracker *blocks_beat_tracker_new(const bl_config *config, uint64_t seed, bl_error *err);
+/* Takes the weights of the checkpoint at path; what its network lacks stays as it is. BL_ESHAPE: a layer of both has another shape, or
+ * they share none. */
+bl_status            blocks_beat_tracker_begin(blocks_beat_tracker *t, const char *path, bl_error *err);
 blocks_beat_tracker *blocks_beat_tracker_get(const nn_checkpoint *c, bl_error *err);
 bl_status            blocks_beat_tracker_put(const blocks_beat_tracker *t, nn_checkpoint *c, bl_error *err);
 bl_status blocks_beat_tracker_hear(blocks_beat_tracker *t, const audio_beat_bands *bands, audio_beat_activity *activity, bl_error *err);

@@ -9,7 +9,8 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    double stretch, downbeat_weight;
+    int    shift;
+    double stretch, downbeat_weight, tempo_weight;
     nn_trainer_config run;
 } settings;
 
@@ -19,6 +20,8 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->n_frames = (int)bl_config_int(c, "beats", "segment_frames", 1400, 50, 1000000, err);
     s->stretch = bl_config_real(c, "beats", "stretch", 0.2, 0, 1, err);
     s->downbeat_weight = bl_config_real(c, "beats", "downbeat_weight", 2, 0, 100, err);
+    s->tempo_weight = bl_config_real(c, "beats", "tempo_weight", 0.04, 0, 100, err);
+    s->shift = (int)bl_config_int(c, "beats", "shift", 2, 0, 10, err);
     bl_config_real(c, "beats", "held_out", 0.06, 0, 0.9, err); /* read when recordings are collected */
     bl_config_str(c, "beats", "init", "");                     /* read by train_beats                  */
     nn_trainer_read(c, "beats", 2400, 0, 0.995, &s->run, err);
@@ -39,6 +42,7 @@ struct blocks_beat_trainer {
     int64_t      *first;    /* [n + 1] training frames before each song           */
     float        *input;    /* [batch, bands, frames]                             */
     float        *target, *weight; /* [batch, 2, frames]                          */
+    float        *tempo;    /* [batch, AUDIO_TEMPOS] chances; all 0: not known    */
 };
 
 blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const blocks_beat_songs *songs, uint64_t seed,
@@ -60,7 +64,8 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const
     t->input = malloc(n * AUDIO_BEAT_BANDS * sizeof *t->input);
     t->target = malloc(2 * n * sizeof *t->target);
     t->weight = malloc(2 * n * sizeof *t->weight);
-    if (!t->first || !t->input || !t->target || !t->weight) {
+    t->tempo = malloc((size_t)t->set.batch_size * AUDIO_TEMPOS * sizeof *t->tempo);
+    if (!t->first || !t->input || !t->target || !t->weight || !t->tempo) {
         bl_fail(e, BL_ENOMEM, "no memory for training");
         goto fail;
     }
@@ -88,6 +93,7 @@ void blocks_beat_trainer_free(blocks_beat_trainer *t)
     free(t->input);
     free(t->target);
     free(t->weight);
+    free(t->tempo);
     free(t);
 }
 
@@ -98,9 +104,10 @@ typedef struct colour {
     float gain[AUDIO_BEAT_BANDS];  /* added to the logs            */
     float noise[AUDIO_BEAT_BANDS]; /* log level; -INFINITY: none   */
     int   highest;                 /* bands from here on are empty */
+    int   shift;                   /* band b sounds like b + shift */
 } colour;
 
-static void draw_colour(bl_rng *rng, double loudness, colour *c)
+static void draw_colour(bl_rng *rng, double loudness, int shift, colour *c)
 {
     const double level = 0.3 * bl_rng_normal(rng), tilt = 0.5 * bl_rng_normal(rng), bump = 0.6 * bl_rng_normal(rng);
     const double at = AUDIO_BEAT_BANDS * bl_rng_uniform(rng), width = 4 + 16 * bl_rng_uniform(rng);
@@ -111,6 +118,7 @@ static void draw_colour(bl_rng *rng, double loudness, colour *c)
         c->gain[b] = (float)(level + tilt * along + bump * exp(-off * off));
         c->noise[b] = noisy ? (float)(noise + noise_tilt * along) : -INFINITY;
     }
+    c->shift = (int)bl_rng_below(rng, 2 * shift + 1) - shift;
     c->highest = dull ? 30 + (int)bl_rng_below(rng, AUDIO_BEAT_BANDS - 30) : AUDIO_BEAT_BANDS;
 }
 
@@ -119,16 +127,17 @@ static void fill_bands(blocks_beat_trainer *t, const blocks_beat_song *song, dou
 {
     const int64_t N = t->set.n_frames, T = song->bands.n_frames;
     colour        c;
-    draw_colour(&t->run.rng, song->bands.loudness, &c);
+    draw_colour(&t->run.rng, song->bands.loudness, t->set.shift, &c);
     for (int64_t j = 0; j < N; j++) {
         const double  at = start + speed * (double)j;
         const int64_t i = (int64_t)at;
         const double  share = at - (double)i;
         const unsigned char *now = song->bands.level + i * AUDIO_BEAT_BANDS;
         for (int b = 0; b < AUDIO_BEAT_BANDS; b++) {
-            double v = -1e3;
+            const int from = b + c.shift < 0 ? 0 : b + c.shift < AUDIO_BEAT_BANDS ? b + c.shift : AUDIO_BEAT_BANDS - 1;
+            double    v = -1e3;
             if (i + 1 < T && b < c.highest) {
-                v = (1 - share) * now[b] + share * now[AUDIO_BEAT_BANDS + b];
+                v = (1 - share) * now[from] + share * now[AUDIO_BEAT_BANDS + from];
                 v = AUDIO_BEAT_BOTTOM + AUDIO_BEAT_STEP * v + (double)c.gain[b];
             }
             if (isfinite(c.noise[b]) && b < c.highest) { /* noise goes up and down by itself */
@@ -169,6 +178,30 @@ static void fill_targets(const blocks_beat_trainer *t, const blocks_beat_song *s
     }
 }
 
+/* The chance of each tempo: that of the beats in the stretch, and its neighbours. */
+static void fill_tempo(const blocks_beat_trainer *t, const blocks_beat_song *song, double start, double speed, float *tempo)
+{
+    static const double REACH = 2; /* bins */
+    const double from = start * song->bands.hop_s, to = from + speed * (double)t->set.n_frames * song->bands.hop_s;
+    int          first = 0, end = 0;
+    double       sum = 0;
+    while (first < song->n_beats && song->beats[first].time_s < from)
+        first++;
+    for (end = first; end < song->n_beats && song->beats[end].time_s < to;)
+        end++;
+    memset(tempo, 0, AUDIO_TEMPOS * sizeof *tempo);
+    if (end - first < 4)
+        return;
+    const double period = (song->beats[end - 1].time_s - song->beats[first].time_s) / (end - 1 - first) / speed;
+    const double at = audio_tempo_bin(60 / period);
+    for (int k = 0; k < AUDIO_TEMPOS; k++) {
+        tempo[k] = (float)fmax(0, 1 - fabs(k - at) / REACH);
+        sum += (double)tempo[k];
+    }
+    for (int k = 0; k < AUDIO_TEMPOS; k++)
+        tempo[k] /= (float)sum;
+}
+
 static void fill_example(blocks_beat_trainer *t, int b)
 {
     const int64_t N = t->set.n_frames;
@@ -183,6 +216,7 @@ static void fill_example(blocks_beat_trainer *t, int b)
     const double latest = (double)song->bands.n_frames - speed * (double)N, start = latest > 0 ? latest * bl_rng_uniform(&t->run.rng) : 0;
     fill_bands(t, song, start, speed, t->input + (int64_t)b * AUDIO_BEAT_BANDS * N);
     fill_targets(t, song, start, speed, t->target + 2 * b * N, t->weight + 2 * b * N);
+    fill_tempo(t, song, start, speed, t->tempo + (int64_t)b * AUDIO_TEMPOS);
 }
 
 /* Weighted cross-entropy of beats and downbeats: their sum, and each into losses. logits, target, weight [B, 2, N]. */
@@ -196,25 +230,38 @@ static nn_node *cross_entropy(nn_tape *tape, nn_node *logits, nn_node *target, n
     return nn_add(tape, each[0], nn_affine(tape, each[1], downbeat_weight, 0));
 }
 
+/* votes [B, AUDIO_TEMPOS, N], chances [B, AUDIO_TEMPOS, 1]: every frame's vote counts the same. */
+static nn_node *tempo_entropy(nn_tape *tape, nn_node *votes, nn_node *chances, double n)
+{
+    nn_node *log_p = nn_log_softmax_dim(tape, nn_mean_dims(tape, votes, 1u << 2), 1);
+    return nn_affine(tape, nn_sum(tape, nn_mul(tape, log_p, chances)), -1 / n, 0);
+}
+
 static bl_status learn_batch(void *user, double *losses, bl_error *err)
 {
     blocks_beat_trainer *t = user;
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
     nn_tape *tape = t->run.tape;
-    nn_node *each[2];
+    nn_node *each[2], *outputs[2], *tempo = NULL;
 
     for (int b = 0; b < B && !tape->dry; b++)
         fill_example(t, b);
     nn_tape_reset(tape);
     nn_node *x = nn_input(tape, (nn_shape){ 3, { B, AUDIO_BEAT_BANDS, N } }, t->input);
-    nn_node *logits = nn_network_run(t->t->net, tape, &x, NULL);
-    nn_node *loss = cross_entropy(tape, logits, nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->target),
+    nn_network_run(t->t->net, tape, &x, outputs);
+    nn_node *loss = cross_entropy(tape, outputs[0], nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->target),
                                   nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->weight), (double)(B * N), t->set.downbeat_weight, each);
+    if (t->t->hears_tempo) {
+        nn_node *chances = nn_input(tape, (nn_shape){ 3, { B, AUDIO_TEMPOS, 1 } }, t->tempo);
+        tempo = nn_keep(tempo_entropy(tape, outputs[1], chances, (double)B));
+        loss = nn_add(tape, loss, nn_affine(tape, tempo, t->set.tempo_weight, 0));
+    }
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
     for (int k = 0; k < 2; k++)
         losses[k] = nn_scalar(each[k]);
+    losses[2] = tempo ? nn_scalar(tempo) : 0;
     return BL_OK;
 }
 
@@ -223,9 +270,9 @@ void blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan)
     nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
-bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[2], double *gradient_norm, bl_error *err)
+bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[3], double *gradient_norm, bl_error *err)
 {
-    return nn_trainer_step(&t->run, learn_batch, t, losses, 2, &t->t->step, gradient_norm, err);
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 3, &t->t->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */

@@ -1,10 +1,11 @@
 /* Training of the beat tracker on recordings whose beats are known (blocks/beat_songs.h).
  *
  * Stretches  Each step takes batch_size stretches of segment_frames from anywhere in the recordings, played up to `stretch`
- *            faster or slower (frames between frames by interpolation), louder or softer, through a random equaliser, at
- *            times with noise over them or without their treble.
+ *            faster or slower (frames between frames by interpolation), louder or softer, up to `shift` bands higher or
+ *            lower, through a random equaliser, at times with noise over them or without their treble.
  * Target     1 at a beat, falling to 0 one and a half frames away; downbeats likewise, where the bar is known.
- * Loss       binary cross-entropy, mean over frames; not more than half a beat before the first and behind the last beat
+ *            Tempo: the stretch's, shared with the tempos beside it.
+ * Loss       binary cross-entropy, mean over frames, and cross-entropy of the tempo; not more than half a beat before the first and behind the last beat
  *            that is written down, where nobody says whether there are more.
  * Figures    on held-out recordings, with the averaged weights: both losses; F-measure of beats (70 ms) and of downbeats, and
  *            the share of right tempos (4 %), of the whole chain (audio/rhythm.h), beside those of a steady 120 a minute.
@@ -35,8 +36,8 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *t, const block
 void      blocks_beat_trainer_free(blocks_beat_trainer *t);
 /* What training takes, before it begins. */
 void      blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan);
-/* losses[2]: of beats and of downbeats. */
-bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[2], double *gradient_norm, bl_error *err);
+/* losses[3]: of beats, of downbeats and of the tempo (0: the network does not hear it). */
+bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[3], double *gradient_norm, bl_error *err);
 bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score *score, bl_error *err);
 bl_status blocks_beat_trainer_put(const blocks_beat_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err);
 bl_status blocks_beat_trainer_get(blocks_beat_trainer *t, const nn_checkpoint *c, bl_error *err);

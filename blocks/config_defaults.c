@@ -27,6 +27,18 @@ static bl_status copy_entry(bl_config *config, const bl_config_entry *e, bl_erro
     return status;
 }
 
+/* Whether a layer somewhere in config is of this type: a section that is a part of another's network. */
+static int is_a_part(const bl_config *config, const char *section)
+{
+    const size_t n = strlen(section);
+    for (int i = 0; i < bl_config_count(config); i++) {
+        const char *value = bl_config_at(config, i)->value;
+        if (!strncmp(value, section, n) && (value[n] == ' ' || !value[n]))
+            return 1;
+    }
+    return 0;
+}
+
 bl_status blocks_config_fill(bl_config *config, const char *shipped, const char *const *settings, const char *const *networks,
                              bl_error *err)
 {
@@ -42,9 +54,10 @@ bl_status blocks_config_fill(bl_config *config, const char *shipped, const char 
     for (; networks && *networks && n_absent < MOST; networks++)
         if (!bl_config_has_section(config, *networks))
             absent[n_absent++] = *networks;
+    /* Parts stand behind the networks that they are parts of: one that an own network does without is left out. */
     for (int i = 0; status == BL_OK && i < bl_config_count(defaults); i++) {
         const bl_config_entry *e = bl_config_at(defaults, i);
-        int wanted = is_in(absent, e->section);
+        int wanted = is_in(absent, e->section) && (!is_a_part(defaults, e->section) || is_a_part(config, e->section));
         if (is_in(settings, e->section)) {
             wanted = 1;
             for (int k = 0; k < bl_config_count(config); k++) {

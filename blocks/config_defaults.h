@@ -3,7 +3,8 @@
  *     static const char *const settings[] = { "features", NULL }, *const networks[] = { "encoder", "decoder", NULL };
  *     blocks_config_fill(config, "configs/autoencoder.ini", settings, networks, &err);
  *
- * settings  sections whose missing keys are added; networks: sections that are added when they are wholly missing.
+ * settings  sections whose missing keys are added; networks: sections that are added when they are wholly missing, parts
+ *           of networks only where a network of the config has them.
  * Errors    BL_EIO: the shipped file is not there (bl_find_shipped); what bl_config_load says; BL_ENOMEM.
  */
 #ifndef BL_BLOCKS_CONFIG_DEFAULTS_H

@@ -18,7 +18,8 @@ from 1 (0: the bar is not known). Kinds of material:
 Parts never share music: POP909 by the last digit of the song (7: test, 3: tune), Freedoom by every fifth piece in order
 (test) and every tenth (tune), Groove by drummer and the corpus' own split (validation and drummers 6 and 9: test; drummer
 4 and 10: tune), invented music by seed. The test part is rendered with a sound font that training never hears.
-Needs Debian's python3-mido, python3-numpy, fluidsynth, sox.
+--kit: no sound font; every song has instruments of its own (tools/render_kit.py), for training and tuning.
+Needs Debian's python3-mido, python3-numpy, fluidsynth, sox; --kit: python3-soundfile.
 """
 import argparse
 import csv
@@ -30,6 +31,8 @@ import tempfile
 
 import mido
 import numpy as np
+
+import render_kit
 
 FLUID, MUSESCORE = "/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3"
 FONTS = {"train": [FLUID, FLUID, MUSESCORE], "tune": [FLUID, FLUID, MUSESCORE], "test": ["/usr/share/sounds/sf2/TimGM6mb.sf2"]}
@@ -335,6 +338,16 @@ def make_groove(rng, data, row, seconds, part):
 
 # ---- rendering ----
 
+def write_beats(out, name, beats):
+    (out / f"{name}.beats").write_text("".join(f"{t:.4f}\t{place}\n" for t, place in beats))
+
+
+def render_with_kit(out, name, notes, beats, programs, seconds, rng, hits):
+    import soundfile
+    soundfile.write(out / f"{name}.flac", render_kit.Kit(rng, hits).render(notes, programs, seconds, RATE), RATE, subtype="PCM_16")
+    write_beats(out, name, beats)
+
+
 def render(out, name, notes, beats, programs, seconds, font, rng, plain):
     midi = mido.MidiFile(ticks_per_beat=960)
     track = mido.MidiTrack()
@@ -360,7 +373,7 @@ def render(out, name, notes, beats, programs, seconds, font, rng, plain):
                         "-F", wave, font, score], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         subprocess.run(["sox", "-D", wave, "-b", "16", str(out / f"{name}.flac"), "remix", "1,2", "trim", "0", str(seconds), "norm", "-3"], check=True,
                        stderr=subprocess.DEVNULL)
-    (out / f"{name}.beats").write_text("".join(f"{t:.4f}\t{place}\n" for t, place in beats))
+    write_beats(out, name, beats)
 
 
 def jobs(kind, data, part, count, seconds, seed):
@@ -417,10 +430,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fonts", help="sound fonts instead of the part's own, by commas")
+    parser.add_argument("--kit", action="store_true", help="instruments drawn for every song instead of a sound font")
     parser.add_argument("--plain", action="store_true", help="no reverberation, no random levels")
     args = parser.parse_args()
     fonts = args.fonts.split(",") if args.fonts else FONTS[args.part]
     args.out.mkdir(parents=True, exist_ok=True)
+    hits = render_kit.recorded_hits(args.data) if args.kit else None
     for kind, count in (item.split("=") for item in args.count.split(",")):
         seed = SEED[args.part] + args.seed
         if kind == "songs":
@@ -433,7 +448,10 @@ def main():
             rng = np.random.default_rng([seed, i, sum(map(ord, kind))])
             example = make(rng)
             if example and len(example[0]) > 8 and len(example[1]) > 8:
-                render(args.out, name, *example, args.seconds, fonts[i % len(fonts)], rng, args.plain)
+                if args.kit:
+                    render_with_kit(args.out, name, *example, args.seconds, rng, hits)
+                else:
+                    render(args.out, name, *example, args.seconds, fonts[i % len(fonts)], rng, args.plain)
         print(kind, "done", file=sys.stderr, flush=True)
 
 

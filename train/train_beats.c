@@ -44,7 +44,7 @@ static void plan(void *user, nn_plan *out)
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     (void)number;
-    return blocks_beat_trainer_step(((model *)user)->trainer, metrics, &metrics[2], err);
+    return blocks_beat_trainer_step(((model *)user)->trainer, metrics, &metrics[3], err);
 }
 
 static bl_status save(void *user, nn_checkpoint *c, bl_error *err)
@@ -98,13 +98,8 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     if (!(m->tracker = blocks_beat_tracker_new(opt->config, (uint64_t)opt->seed, err)) || read_keys(m, err) != BL_OK)
         return err->code;
     const char *init = bl_config_str(opt->config, "beats", "init", "");
-    if (*init && !opt->resume) {
-        nn_checkpoint *c = nn_checkpoint_open(init, "beats", err);
-        const bl_status status = c ? nn_params_load(m->tracker->params, c, "", err) : err->code;
-        nn_checkpoint_free(c);
-        if (status != BL_OK)
-            return status;
-    }
+    if (*init && !opt->resume && blocks_beat_tracker_begin(m->tracker, init, err) != BL_OK)
+        return err->code;
     const double held_out = bl_config_real(opt->config, "beats", "held_out", 0.06, 0, 0.9, err);
     if (blocks_beat_songs_collect(opt->dataset_dir, held_out, opt->quiet, report_skip, NULL, &m->songs, err) != BL_OK)
         return err->code;
@@ -134,7 +129,7 @@ int main(int argc, char **argv)
     const train_loop loop = {
         .program = program.name, .kind = "beats", .checkpoint_path = m.path, .n_steps = m.n_steps,
         .save_every = m.save_every, .validate_every = m.validate_every,
-        .n_metrics = 3, .metric_names = { "beats", "downbeats", "gradient" },
+        .n_metrics = 4, .metric_names = { "beats", "downbeats", "tempo", "gradient" },
         .n_figures = 5, .figure_names = { "held-out beat loss", "downbeat loss", "beat F", "downbeat F", "tempo" },
         .params = m.tracker ? m.tracker->params : NULL, .user = &m,
         .plan = plan, .step = step, .save = save, .load = load, .validate = validate,

@@ -101,6 +101,34 @@ static void a_band_at_many_tempos_gives_its_tempo_and_beats(void **state)
     }
 }
 
+/* Log probabilities of the tempos: nearly all of it on one and its neighbours. */
+static float *said_tempo(double bpm)
+{
+    float *tempo = malloc(sizeof(float) * AUDIO_TEMPOS);
+    for (int k = 0; k < AUDIO_TEMPOS; k++)
+        tempo[k] = fabs(k - audio_tempo_bin(bpm)) < 2 ? -1.4f : -6;
+    return tempo;
+}
+
+static void what_is_said_of_the_tempo_decides_between_one_and_its_double(void **state)
+{
+    static const double said[4] = { 55, 110, 83, 166 };
+    (void)state;
+    assert_true(audio_tempo_bin(20) == 0 && audio_tempo_bin(1000) == AUDIO_TEMPOS - 1);
+    assert_true(fabs(audio_tempo_bin(80) - 18) < 1e-9);
+    for (int i = 0; i < 4; i++) {
+        const double        slow = said[i & ~1];
+        audio_beat_activity a = quiet(30);
+        for (int k = 0; 0.4 + k * 30 / slow < 30; k++) /* every half beat sounds like a beat, those between somewhat less */
+            sounds_like(&a, 0.4 + k * 30 / slow, k % 2 ? 0.45 : 0.7, k % 8 ? 0.05 : 0.4);
+        a.tempo = said_tempo(said[i]);
+        audio_rhythm r = analyze(30, &a, (audio_rhythm_config){ 0 });
+        if (fabs(r.bpm / said[i] - 1) > 0.02)
+            fail_msg("said %g, heard %g", said[i], r.bpm);
+        audio_rhythm_free(&r);
+    }
+}
+
 static void the_downbeat_is_found_and_three_four_is_told_from_four_four(void **state)
 {
     (void)state;
@@ -295,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_band_at_many_tempos_gives_its_tempo_and_beats),
+        cmocka_unit_test(what_is_said_of_the_tempo_decides_between_one_and_its_double),
         cmocka_unit_test(the_downbeat_is_found_and_three_four_is_told_from_four_four),
         cmocka_unit_test(a_tempo_that_slows_down_is_followed),
         cmocka_unit_test(half_and_double_tempo_can_be_asked_for),

@@ -13,7 +13,8 @@
 
 static const char tiny[] = "[beat_network]\ninput.bands = 72, T\nlook = conv1d out_channels=8 kernel_size=3 padding=same\nact = elu\n"
                            "wide = conv1d out_channels=8 kernel_size=5 padding=same dilation=1..16\nact2 = elu\n"
-                           "logits = conv1d out_channels=2 kernel_size=1\n"
+                           "logits = conv1d out_channels=2 kernel_size=1\ntempo = conv1d out_channels=48 kernel_size=1 from=act2\n"
+                           "output = logits, tempo\n"
                            "[beats]\nsteps = 60\nbatch_size = 4\nsegment_frames = 150\nlr = 0.01\nschedule = constant\naverage = 0.9\n"
                            "held_out = 0.3\n";
 enum { RATE = 8000 };
@@ -98,9 +99,10 @@ static void release(fixture *f)
     bl_config_free(f->config);
 }
 
+/* Mean loss of the last ten steps, without the tempo's. */
 static double train(fixture *f, int steps)
 {
-    double   losses[2] = { 0, 0 }, gradient, sum = 0;
+    double   losses[3] = { 0, 0, 0 }, gradient, sum = 0;
     bl_error err = { 0 };
     for (int i = 0; i < steps; i++) {
         assert_int_equal(blocks_beat_trainer_step(f->trainer, losses, &gradient, &err), BL_OK);
@@ -125,6 +127,17 @@ static void it_learns_where_beats_are_and_finds_those_of_songs_it_never_heard(vo
     assert_true(after.loss < 0.5 * before.loss);
     assert_true(after.beats > 0.95 && after.tempo > 0.95);
     assert_true(after.steady_beats < 0.8);
+    /* What it says of a tempo that it never heard, 100 between 98 and 107. */
+    audio_beat_activity heard;
+    float              *x = clicks(10 * RATE, 100, 4, 1);
+    int                 top = 0;
+    assert_int_equal(blocks_beat_tracker_run(f.t, x, 10 * RATE, RATE, &heard, &err), BL_OK);
+    for (int k = 1; k < AUDIO_TEMPOS; k++)
+        top = heard.tempo[k] > heard.tempo[top] ? k : top;
+    if (fabs(top - audio_tempo_bin(100)) > 4)
+        fail_msg("heard bin %d, expected %g", top, audio_tempo_bin(100));
+    audio_beat_activity_free(&heard);
+    free(x);
     release(&f);
 }
 
@@ -180,6 +193,12 @@ static void a_shipped_checkpoint_hears_what_the_trainer_heard_and_training_canno
         assert_true(a.beat[i] > 0 && a.beat[i] < 1 && a.downbeat[i] > 0 && a.downbeat[i] < 1);
         assert_true(fabsf(a.beat[i] - b.beat[i]) < 0.05f);
     }
+    double chances = 0;
+    for (int k = 0; k < AUDIO_TEMPOS; k++) {
+        chances += exp((double)a.tempo[k]);
+        assert_true(fabsf(a.tempo[k] - b.tempo[k]) < 0.1f);
+    }
+    assert_true(fabs(chances - 1) < 1e-5);
     audio_beat_activity_free(&a);
     audio_beat_activity_free(&b);
     blocks_beat_tracker_free(t);
