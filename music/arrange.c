@@ -48,6 +48,7 @@ static bl_status arrange_part(const plan *p, const style_part *part, int lower, 
 {
     writer w = { .p = p, .part = part, .track = track, .lower = lower, .rank = rank, .err = err };
     bl_rng_seed(&w.rng, bl_hash(p->in->seed ^ 0x6261636b, part->instrument->name, strlen(part->instrument->name)));
+    writer_look_ahead(&w);
     switch (part->role) {
     case STYLE_DRUMS: arrange_drums(&w); break;
     case STYLE_BASS: arrange_bass(&w); break;

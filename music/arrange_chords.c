@@ -1,88 +1,18 @@
 #include "music/arrange_private.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-void writer_start(writer *w, double onset_s, int pitch, int velocity)
-{
-    double until = plan_room_end(w->p, onset_s);
-    for (int i = -1; i < w->p->in->n_intervals && until <= 0; i++) {
-        double start = i < 0 ? 0 : w->p->in->intervals[i].start_s;
-        if (onset_s < start && onset_s > start - 0.05 && plan_room_end(w->p, start) > 0)
-            until = plan_room_end(w->p, onset_s = start);
-    }
-    if (w->failed || until <= 0)
-        return;
-    if (w->n_open == 16) { /* cannot happen with the styles' polyphony; then the oldest is let go */
-        memmove(w->open, w->open + 1, 15 * sizeof *w->open);
-        w->n_open = 15;
-    }
-    /* Open notes end with the song unless somebody stops them. */
-    if (music_track_add(w->track, onset_s, until, pitch, velocity, w->err) != BL_OK) {
-        w->failed = 1;
-        return;
-    }
-    w->open[w->n_open++] = w->track->n_notes - 1;
-}
-
-void writer_stop(writer *w, double time_s, double gate)
-{
-    for (int i = 0; i < w->n_open; i++) {
-        music_note *n = &w->track->notes[w->open[i]];
-        n->offset_s = fmin(n->offset_s, n->onset_s + gate * (time_s - n->onset_s));
-    }
-    w->n_open = 0;
-}
-
-double writer_jitter(writer *w)
-{
-    double h = w->p->style->humanize_ms;
-    return 0.001 * (w->part->delay_ms + h * (2 * bl_rng_uniform(&w->rng) - 1));
-}
-
-int gap_is_own(const writer *w, int gap)
-{
-    return w->rank >= 0 && w->part->fills.n && w->p->n_fillers > 0 && gap % w->p->n_fillers == w->rank;
-}
-
-int writer_in_own_gap(const writer *w, double position)
-{
-    for (int i = 0; i < w->p->n_gaps; i++)
-        if (position >= w->p->gaps[i].start - 1e-9 && position < w->p->gaps[i].end && gap_is_own(w, i))
-            return 1;
-    return 0;
-}
-
-/* ---- chords ---- */
-
 typedef struct chord_player {
-    writer  *w;
-    voicing *of_span;     /* one per span of the plan */
-    int      struck;      /* span that sounds, -1     */
-    double   struck_s;
+    writer     *w;
+    voicing    *of_span;     /* one per span of the plan */
+    int         struck;      /* span that sounds, -1     */
+    double      struck_s;
+    bass_player riff;        /* lines below a chord      */
+    bass_player left;        /* the left hand            */
+    int         left_note;   /* index in the track, -1   */
 } chord_player;
-
-static bl_status voice_all(chord_player *c)
-{
-    const plan *p = c->w->p;
-    c->of_span = calloc((size_t)p->n_spans + 1, sizeof *c->of_span);
-    if (!c->of_span)
-        return bl_fail(c->w->err, BL_ENOMEM, "no memory to voice %d chords", p->n_spans);
-    voicing before = { .n = 0 };
-    for (int i = 0; i < p->n_spans; i++) {
-        if (p->spans[i].chord.root < 0)
-            continue;
-        voicing *v = &c->of_span[i];
-        if (c->w->part->instrument->family == MUSIC_GUITAR)
-            *v = voice_guitar(c->w->part, p->spans[i].chord, &before);
-        if (v->n == 0)
-            *v = voice_keys(p, c->w->part, p->spans[i].chord, &before);
-        before = *v;
-    }
-    return BL_OK;
-}
 
 /* Ends what sounds, except (tie) the pitches of `next`, which go on without a new stroke; they are taken out of it. */
 static void let_go(chord_player *c, double time_s, double gate, int tie, voicing *next)
@@ -106,51 +36,138 @@ static void let_go(chord_player *c, double time_s, double gate, int tie, voicing
     w->n_open = kept;
 }
 
-/* One symbol of a chord pattern at a time. */
-static void strike(chord_player *c, char symbol, const style_pattern *pattern, int span, double time_s, int velocity)
+static void add(voicing *v, int pitch)
 {
-    writer *w = c->w;
-    voicing v = c->of_span[span], play = { .n = 0 };
-    double spread = 0.001 * w->part->strum_ms, t = time_s + writer_jitter(w);
-    int down = 1;
-    if (v.n == 0)
-        return;
+    if (v->n < 6)
+        v->pitch[v->n++] = pitch;
+}
+
+/* The shuffle's two strings: root with fifth, sixth or seventh. */
+static voicing two_strings(const chord_player *c, int span, char symbol)
+{
+    const plan *p = c->w->p;
+    voicing v = voice_power(c->w->part, p->spans[span].chord);
+    const int up = chord_degree(p, span, symbol == 'q' ? '5' : symbol == 's' ? '6' : '7');
+    v.n = 1;
+    if (up)
+        v.pitch[v.n++] = v.pitch[0] + up;
+    return v;
+}
+
+/* The bass of boom-chicka's second half: the fifth below the lowest voice, or else above it. */
+static int alternate_bass(const chord_player *c, int span, int lowest)
+{
+    const music_chord chord = c->w->p->spans[span].chord;
+    const int class = (chord.root + chord_fifth(chord)) % 12;
+    for (int q = lowest - 1; q >= c->w->part->lowest && q > lowest - 9; q--)
+        if (q % 12 == class)
+            return q;
+    return nearest_pitch(class, lowest + 7, lowest, lowest + 11);
+}
+
+/* Single voices count from below; beyond the top they come down again. One that would rub against the singer gives way to its
+ * neighbour. */
+static int single_voice(const chord_player *c, const voicing *v, int number, double t)
+{
+    int k = number < v->n ? number : abs(2 * (v->n - 1) - number) % v->n;
+    const music_note *sung = plan_sung_at(c->w->p, t + 0.05);
+    if (sung && abs(v->pitch[k] - sung->pitch) <= 2 && v->pitch[k] != sung->pitch)
+        k = k > 0 ? k - 1 : v->n > 1 ? 1 : 0;
+    return v->pitch[k];
+}
+
+/* What a symbol of a chord pattern strikes. */
+static voicing pitches_of(const chord_player *c, char symbol, int span, double t)
+{
+    const voicing v = c->of_span[span];
+    voicing play = { .n = 0 };
     switch (symbol) {
     case 'P': case 'p':
-        play = voice_power(w->part, w->p->spans[span].chord);
+        return voice_power(c->w->part, c->w->p->spans[span].chord);
+    case 'r':
+        play = voice_power(c->w->part, c->w->p->spans[span].chord);
+        play.n = 1;
         break;
-    case 'U': /* the upper strings, from above, lighter */
+    case 'q': case 's': case 'v':
+        return two_strings(c, span, symbol);
+    case 'U': case 'x': /* the upper strings */
         for (int i = v.n > 4 ? v.n - 4 : 0; i < v.n; i++)
-            play.pitch[play.n++] = v.pitch[i];
-        down = 0;
-        velocity -= 6;
+            add(&play, v.pitch[i]);
         break;
     case 'B':
-        play.pitch[play.n++] = v.pitch[0];
+        add(&play, v.pitch[0]);
+        break;
+    case 'b':
+        add(&play, alternate_bass(c, span, v.pitch[0]));
         break;
     case 'H':
         for (int i = v.n > 1 ? 1 : 0; i < v.n; i++)
-            play.pitch[play.n++] = v.pitch[i];
+            add(&play, v.pitch[i]);
         break;
     case 'T':
-        play.pitch[play.n++] = v.pitch[v.n - 1];
+        add(&play, v.pitch[v.n - 1]);
         break;
     case 'D': case 'C':
-        play = v;
-        break;
-    default: /* '1'..'6': voices from below; beyond the top they come down again */
-        play.pitch[play.n++] = v.pitch[symbol - '1' < v.n ? symbol - '1' : abs(2 * (v.n - 1) - (symbol - '1')) % v.n];
+        return v;
+    default:
+        add(&play, single_voice(c, &v, symbol - '1', t));
     }
-    if (symbol == 'C' || symbol == 'H')
+    return play;
+}
+
+/* Takes out what would fight the singer for most of its time: of keys any note, of a strum its upper strings; two (guitars: three)
+ * notes stay. */
+static void make_room(const chord_player *c, voicing *v, char symbol, double t, double until)
+{
+    const writer *w = c->w;
+    const int guitar = w->part->instrument->family == MUSIC_GUITAR, least = guitar ? 3 : 2;
+    if (!strchr("DUCHx", symbol))
+        return;
+    for (int i = v->n - 1; i >= 0 && v->n > least; i--) {
+        if (plan_fight(w->p, v->pitch[i], t, until) < 0.5) {
+            if (guitar)
+                break;
+            continue;
+        }
+        memmove(v->pitch + i, v->pitch + i + 1, (size_t)(v->n - i - 1) * sizeof *v->pitch);
+        v->n--;
+    }
+}
+
+/* When the stroke that a pattern makes here is over: at its next cell, two beats at the most. */
+static double stroke_end(const chord_player *c, const style_pattern *pattern, int cell, double t)
+{
+    int n = 1;
+    const int most = pattern ? 2 * pattern->steps : 0, size = pattern ? pattern->steps * pattern->beats * pattern->bars : 0;
+    while (n < most && pattern->rows[0].cells[(cell + n) % size] == '.')
+        n++;
+    return t + c->w->p->period_s * (pattern ? (double)n / pattern->steps : 2);
+}
+
+/* One symbol of a chord pattern at a time. */
+static void strike(chord_player *c, char symbol, const style_pattern *pattern, int cell, int span, double time_s, int velocity)
+{
+    writer *w = c->w;
+    double spread = 0.001 * w->part->strum_ms, t = time_s + writer_jitter(w);
+    const int up = symbol == 'U', muted = symbol == 'x';
+    if (c->of_span[span].n == 0)
+        return;
+    voicing play = pitches_of(c, symbol, span, time_s);
+    make_room(c, &play, symbol, time_s, stroke_end(c, pattern, cell, time_s));
+    velocity = up ? velocity - 6 : muted ? velocity * 6 / 10 : velocity;
+    if (symbol == 'C' || symbol == 'H' || muted)
         spread = fmin(spread, 0.003);
     if (!(pattern && pattern->ring && play.n == 1 && span == c->struck))
         let_go(c, t - 0.01, pattern ? pattern->gate : 0.98, pattern && pattern->tie, &play);
     t -= 0.25 * spread * play.n; /* the middle of a stroke is what the ear takes for its time */
     for (int i = 0; i < play.n; i++) {
-        int k = down ? i : play.n - 1 - i;
-        writer_start(w, t + spread * i, play.pitch[k], velocity - (down ? 0 : 2 * i) + (i == play.n - 1 ? 3 : 0));
-        if (symbol == 'p' && w->n_open) /* palm-muted: the hand ends it */
-            w->track->notes[w->track->n_notes - 1].offset_s = fmin(w->track->notes[w->track->n_notes - 1].offset_s, t + 0.13);
+        const int k = up ? play.n - 1 - i : i;
+        if (!writer_start(w, t + spread * i, play.pitch[k], velocity - (up ? 2 * i : 0) + (i == play.n - 1 ? 3 : 0)))
+            continue;
+        if (symbol == 'p' || symbol == 'r') /* palm-muted: the hand ends it */
+            writer_cut(w, t + 0.13);
+        if (muted) /* a scratch: more noise than pitch */
+            writer_cut(w, t + spread * i + 0.065);
     }
     c->struck = span;
     c->struck_s = time_s;
@@ -165,17 +182,43 @@ static char main_symbol(const style_pattern *pattern)
     return strpbrk(pattern->rows[0].cells, "Hp") ? 'C' : 0;
 }
 
+/* The left hand goes its own way: its note ends when it plays the next. */
+static void play_left(chord_player *c, const plan_bar *bar, const style_pattern *pattern, int cell, int beat, int span, double t)
+{
+    writer *w = c->w;
+    const style_part *part = w->part;
+    char symbol = pattern->left.cells[0] ? pattern->left.cells[cell] : '.';
+    music_note *last = c->left_note >= 0 ? &w->track->notes[c->left_note] : NULL;
+    if (last && (symbol != '.' || span != c->left.span)) {
+        last->offset_s = fmin(last->offset_s, t - 0.01);
+        c->left_note = -1;
+    }
+    if (symbol == '.' || symbol == '_' || span < 0 || !part->left_high || plan_room_end(w->p, t) <= 0)
+        return;
+    if (span != c->left.span)
+        c->left.root = nearest_pitch(w->p->spans[span].chord.bass, (part->left_low + part->left_high) / 2, part->left_low, part->left_high);
+    c->left.span = span;
+    const int pitch = strchr("R58367b", symbol) ? bass_degree(w->p, span, symbol, c->left.root, part->left_low, part->left_high) : c->left.root;
+    const int velocity = plan_velocity(w->p, part, bar, plan_accent(pattern, cell, beat, 0), &w->rng) - (w->p->has_bass ? 10 : 2);
+    if (writer_start(w, t + 0.5 * writer_jitter(w), pitch, velocity > 30 ? velocity : 30)) {
+        w->n_open--; /* the right hand does not let it go */
+        c->left_note = w->track->n_notes - 1;
+    }
+}
+
 static void play_bar(chord_player *c, const plan_bar *bar, const style_pattern *pattern)
 {
     writer *w = c->w;
     char whole = main_symbol(pattern);
-    for (int b = 0; b < bar->n_beats; b++) {
+    const int beats = bar->stop ? 1 : bar->n_beats;
+    for (int b = 0; b < beats; b++) {
         int struck_in_beat = 0;
-        for (int s = 0; s < pattern->steps; s++) {
+        for (int s = 0; s < pattern->steps && !(bar->stop && s); s++) {
             double position = bar->first_beat + b + plan_swing(w->p, s, pattern->steps);
             double t = plan_time(w->p, position);
             int cell = plan_cell(w->p, pattern, bar, b, s), span = plan_span_at(w->p, t + 0.03);
-            char symbol = pattern->rows[0].cells[cell];
+            char symbol = bar->stop && whole ? whole : pattern->rows[0].cells[cell];
+            play_left(c, bar, pattern, cell, b, span, t);
             if (span < 0 || plan_room_end(w->p, t) <= 0 || symbol == '_') {
                 writer_stop(w, t, 1);
                 c->struck = -1;
@@ -190,10 +233,12 @@ static void play_bar(chord_player *c, const plan_bar *bar, const style_pattern *
                 continue;
             }
             int accent = plan_accent(pattern, cell, b, s);
-            strike(c, symbol == '.' ? whole : symbol, pattern, span, t, plan_velocity(w->p, w->part, bar, accent, &w->rng));
+            strike(c, symbol == '.' ? whole : symbol, pattern, cell, span, t, plan_velocity(w->p, w->part, bar, accent, &w->rng));
             struck_in_beat = 1;
         }
     }
+    if (bar->stop)
+        writer_stop(w, plan_time(w->p, bar->first_beat + 0.5), 1);
 }
 
 /* A held chord, struck anew where the chord changes. */
@@ -206,174 +251,55 @@ static void hold_bar(chord_player *c, const plan_bar *bar)
         if (span < 0 || plan_room_end(w->p, t) <= 0 || (b > 0 && span == c->struck))
             continue;
         char symbol = w->part->instrument->family == MUSIC_GUITAR ? 'D' : 'C';
-        strike(c, symbol, NULL, span, t, plan_velocity(w->p, w->part, bar, 6, &w->rng));
+        strike(c, symbol, NULL, 0, span, t, plan_velocity(w->p, w->part, bar, 6, &w->rng));
+        if (bar->mode == BAR_END && w->p->style->short_end)
+            writer_stop(w, plan_time(w->p, bar->first_beat + 0.5), 1);
+    }
+}
+
+static void play_all(chord_player *c)
+{
+    writer *w = c->w;
+    for (int i = 0; i < w->p->n_bars && !w->failed; i++) {
+        const plan_bar *bar = &w->p->bars[i];
+        const style_pattern *pattern = bar->mode == BAR_PLAY ? writer_pattern(w, bar) : NULL;
+        if (c->left_note >= 0 && (!pattern || !pattern->left.cells[0])) {
+            music_note *n = &w->track->notes[c->left_note];
+            n->offset_s = fmin(n->offset_s, bar->start_s - 0.01);
+            c->left_note = -1;
+        }
+        if (!pattern || pattern->kind == STYLE_CHORDS)
+            c->riff.span = -1;
+        if (bar->mode == BAR_SILENT || (bar->mode == BAR_PLAY && !pattern)) {
+            writer_stop(w, bar->start_s, 1);
+            c->struck = -1;
+        } else if (bar->mode == BAR_PLAY && pattern->kind == STYLE_BASS) {
+            bass_player_bar(&c->riff, bar, pattern);
+            c->struck = -1;
+        } else if (bar->mode == BAR_PLAY) {
+            play_bar(c, bar, pattern);
+        } else {
+            hold_bar(c, bar);
+        }
     }
 }
 
 void arrange_chords(writer *w)
 {
-    chord_player c = { .w = w, .struck = -1 };
-    if (voice_all(&c) != BL_OK) {
+    const style_part *part = w->part;
+    const int above = part->lowest + 20 < part->highest ? part->lowest + 20 : part->highest;
+    chord_player c = { .w = w, .struck = -1, .left_note = -1, .riff = bass_player_of(w, part->lowest, above),
+                       .left = bass_player_of(w, part->left_low, part->left_high) };
+    c.of_span = calloc((size_t)w->p->n_spans + 1, sizeof *c.of_span);
+    if (!c.of_span)
+        bl_fail(w->err, BL_ENOMEM, "no memory to voice %d chords", w->p->n_spans);
+    if (!c.of_span || voice_song(w, c.of_span) != BL_OK) {
+        free(c.of_span);
         w->failed = 1;
         return;
     }
-    for (int i = 0; i < w->p->n_bars && !w->failed; i++) {
-        const plan_bar *bar = &w->p->bars[i];
-        const style_pattern *pattern = plan_pattern(w->p, w->part, bar, w->lower);
-        if (bar->mode == BAR_SILENT || (bar->mode == BAR_PLAY && !pattern)) {
-            writer_stop(w, bar->start_s, 1);
-            c.struck = -1;
-        } else if (bar->mode == BAR_PLAY) {
-            play_bar(&c, bar, pattern);
-        } else {
-            hold_bar(&c, bar);
-        }
-    }
+    play_all(&c);
     w->n_open = 0;
     free(c.of_span);
     arrange_fills(w);
-}
-
-/* ---- bass ---- */
-
-/* Next span with another root after this one, or -1. */
-static int next_root(const plan *p, int span)
-{
-    for (int i = span + 1; i < p->n_spans; i++)
-        if (p->spans[i].chord.root >= 0 && p->spans[i].chord.bass != p->spans[span].chord.bass)
-            return i;
-    return -1;
-}
-
-static int is_allowed(const plan *p, int span, int pitch)
-{
-    int class = ((pitch % 12) + 12) % 12;
-    unsigned chord = p->spans[span].classes;
-    if (chord >> class & 1)
-        return 1;
-    if (!(p->key_classes >> class & 1))
-        return 0;
-    /* A key tone that the chord has altered is not used beside it (G beside E7's G sharp). */
-    return !((chord & ~p->key_classes) >> ((class + 1) % 12) & 1) && !((chord & ~p->key_classes) >> ((class + 11) % 12) & 1);
-}
-
-/* A step towards `target`, still `steps` notes away: near the straight line, stepwise, chord tones when on a strong beat. */
-static int walk(writer *w, int span, int current, int target, int steps, int strong)
-{
-    const style_part *part = w->part;
-    double line = current + (double)(target - current) / steps, best_cost = 1e9;
-    int best = current;
-    /* Far from arriving, the line swings out and comes back. */
-    if (abs(target - current) < steps)
-        line = current + (bl_rng_uniform(&w->rng) < 0.5 ? 2.5 : -2.5);
-    for (int p = part->lowest; p <= part->highest; p++) {
-        if (p == current || !is_allowed(w->p, span, p) || abs(p - current) > 7)
-            continue;
-        if (steps == 1 && p == target)
-            continue;
-        double cost = fabs(p - line) + 0.15 * abs(p - current) + 0.8 * bl_rng_uniform(&w->rng);
-        int chord_tone = w->p->spans[span].classes >> (p % 12) & 1;
-        if (steps == 1) /* the last note before the change: a step from the target */
-            cost = abs(p - target) == 1 ? 0 : abs(p - target) == 2 ? 0.7 : abs(p - target) == 5 || abs(p - target) == 7 ? 3 : 4 + 0.3 * abs(p - target);
-        else if (strong && !chord_tone)
-            cost += 3;
-        cost += steps == 1 ? 0.2 * abs(p - current) + 0.5 * bl_rng_uniform(&w->rng) : 0;
-        if (cost < best_cost) {
-            best_cost = cost;
-            best = p;
-        }
-    }
-    return best;
-}
-
-typedef struct bass_player {
-    writer *w;
-    int     pitch; /* last played */
-    int     root;  /* pitch of the current root */
-    int     span;
-} bass_player;
-
-static int bass_pitch(bass_player *b, char symbol, int span, double position, int beat)
-{
-    writer *w = b->w;
-    const plan *p = w->p;
-    const style_part *part = w->part;
-    music_chord chord = p->spans[span].chord;
-    int low = part->lowest, high = part->highest;
-    if (span != b->span) {
-        int comfortable = low + 5 < high - 14 ? low + 5 : low;
-        b->root = nearest_pitch(chord.bass, (2 * b->root + comfortable + 4) / 3, low, high - 7 >= low + 11 ? high - 7 : high);
-        b->span = span;
-        if (symbol != 'R' && symbol != '8')
-            return b->root; /* a new chord is always shown by its root */
-    }
-    int fifth = nearest_pitch((chord.root + chord_fifth(chord)) % 12, b->root + 5, low, high);
-    switch (symbol) {
-    case 'R': return b->root;
-    case '8': return b->root + 12 <= high ? b->root + 12 : b->root - 12 >= low ? b->root - 12 : b->root;
-    case '5': return fifth;
-    case '3': return music_chord_third(chord) ? nearest_pitch((chord.root + music_chord_third(chord)) % 12, b->root + 4, low, high) : b->root;
-    case 'r': return b->pitch;
-    default: break;
-    }
-    int next = next_root(p, span);
-    double t = plan_time(p, position), until = next >= 0 ? (p->spans[next].start_s - t) / p->period_s : 99;
-    int target = next >= 0 ? nearest_pitch(p->spans[next].chord.bass, b->pitch, low, high) : b->root;
-    if (until > 8) { /* nothing to go to soon: around the own root */
-        target = b->root;
-        until = p->in->beats_per_bar - beat;
-    }
-    if (symbol == 'a' && (next < 0 || until > 1.3))
-        return b->pitch == fifth ? b->root : fifth;
-    int steps = symbol == 'a' ? 1 : (int)lround(until);
-    return walk(w, span, b->pitch, target, steps < 1 ? 1 : steps, beat % 2 == 0);
-}
-
-static void bass_bar(bass_player *b, const plan_bar *bar, const style_pattern *pattern)
-{
-    writer *w = b->w;
-    for (int beat = 0; beat < bar->n_beats; beat++)
-        for (int s = 0; s < pattern->steps; s++) {
-            double position = bar->first_beat + beat + plan_swing(w->p, s, pattern->steps), t = plan_time(w->p, position);
-            int cell = plan_cell(w->p, pattern, bar, beat, s), span = plan_span_at(w->p, t + 0.03);
-            char symbol = pattern->rows[0].cells[cell];
-            if (symbol == '.' && span >= 0 && span != b->span && s == 0)
-                symbol = 'R';
-            if (symbol == '.')
-                continue;
-            double on = t + writer_jitter(w);
-            writer_stop(w, fmin(t, on) - 0.01, pattern->gate);
-            if (symbol == '_' || span < 0 || plan_room_end(w->p, t) <= 0)
-                continue;
-            b->pitch = bass_pitch(b, symbol, span, position, beat);
-            writer_start(w, on, b->pitch, plan_velocity(w->p, w->part, bar, plan_accent(pattern, cell, beat, s), &w->rng));
-        }
-}
-
-void arrange_bass(writer *w)
-{
-    bass_player b = { .w = w, .span = -1, .root = w->part->lowest + 8, .pitch = w->part->lowest + 8 };
-    for (int i = 0; i < w->p->n_bars && !w->failed; i++) {
-        const plan_bar *bar = &w->p->bars[i];
-        const style_pattern *pattern = plan_pattern(w->p, w->part, bar, w->lower);
-        if (bar->mode == BAR_SILENT || (bar->mode == BAR_PLAY && !pattern)) {
-            writer_stop(w, bar->start_s, 1);
-            b.span = -1;
-            continue;
-        }
-        if (bar->mode == BAR_PLAY) {
-            bass_bar(&b, bar, pattern);
-            continue;
-        }
-        for (int k = 0; k < bar->n_beats && (bar->mode != BAR_END || k == 0); k++) {
-            double t = w->p->beat[bar->first_beat + k];
-            int span = plan_span_at(w->p, t + 0.03);
-            if (span < 0 || plan_room_end(w->p, t) <= 0 || (k > 0 && span == b.span))
-                continue;
-            writer_stop(w, t - 0.01, 1);
-            b.pitch = bass_pitch(&b, 'R', span, bar->first_beat + k, k);
-            writer_start(w, t, b.pitch, plan_velocity(w->p, w->part, bar, 7, &w->rng));
-        }
-    }
-    w->n_open = 0;
 }

@@ -5,42 +5,23 @@
 
 static const double min_length_s = 0.06, min_rest_s = 0.02, grid_slack_s = 0.028;
 /* Two strokes nearer than this are one blur to a listener, and to anything that looks for onsets. */
-static const double stroke_s = 0.05, min_stroke_gap_s = 0.104;
+static const double stroke_s = 0.05;
 
-/* Moves an onset to within the slack of the nearest 16th or triplet of the beats. */
+/* Moves an onset to within the slack of the nearest place where the style has sixteenths (swung as it swings) or triplets. */
 static double to_grid(const plan *p, double t)
 {
-    int low = 0, high = p->n_beats - 1;
-    while (low + 1 < high) {
-        int mid = (low + high) / 2;
-        if (p->beat[mid] <= t)
-            low = mid;
-        else
-            high = mid;
-    }
-    static const double fractions[] = { 0, 0.25, 1.0 / 3, 0.5, 2.0 / 3, 0.75, 1 };
+    const int beat = (int)floor(plan_position(p, t));
+    const int low = beat < 0 ? 0 : beat > p->n_beats - 2 ? p->n_beats - 2 : beat;
     double best = t, distance = 1e9;
     for (int i = 0; i < 7; i++) {
-        double g = p->beat[low] + fractions[i] * (p->beat[low + 1] - p->beat[low]);
+        const double fraction = i < 4 ? plan_swing(p, i, 4) : i < 6 ? (i - 3) / 3.0 : 1;
+        double g = p->beat[low] + fraction * (p->beat[low + 1] - p->beat[low]);
         if (fabs(g - t) < distance) {
             distance = fabs(g - t);
             best = g;
         }
     }
     return distance <= grid_slack_s ? t : best + (t > best ? grid_slack_s : -grid_slack_s);
-}
-
-/* Key or chord; a note that is neither moves to the nearest chord tone, or goes (-1). */
-static int allowed_pitch(const plan *p, int span, int pitch, int low, int high)
-{
-    unsigned ok = p->key_classes | (span >= 0 ? p->spans[span].classes : 0);
-    for (int d = 0; d < 12; d++)
-        for (int sign = -1; sign <= 1; sign += 2) {
-            int q = pitch + sign * d;
-            if (q >= low && q <= high && ok >> (q % 12) & 1)
-                return q;
-        }
-    return -1;
 }
 
 /* End of a note so that it does not ring into a chord it has no place in. */
@@ -54,7 +35,7 @@ static double clean_end(const plan *p, const music_note *n)
 }
 
 /* Strokes (notes within stroke_s of their first) that follow too soon: the weaker goes. Returns the new count. */
-static int thin_out(music_note *n, int count)
+static int thin_out(music_note *n, int count, double min_stroke_gap_s)
 {
     int kept = 0, group = -1; /* start of the last kept stroke in the compacted part */
     for (int i = 0; i < count;) {
@@ -138,16 +119,10 @@ void arrange_finish(const plan *p, const style_part *part, music_track *track)
         }
         n[i].offset_s = fmin(n[i].offset_s, room);
         if (!drums) {
-            int q = allowed_pitch(p, plan_span_at(p, n[i].onset_s + 0.03), n[i].pitch, in->lowest, in->highest);
-            int at = plan_span_at(p, n[i].onset_s); /* the chord as the clock has it may be the one before */
-            unsigned ok = p->key_classes | (at >= 0 ? p->spans[at].classes : 0);
-            if (q >= 0 && !(ok >> (q % 12) & 1) && at >= 0 && plan_span_at(p, n[i].onset_s + 0.03) == at + 1 &&
-                p->spans[at + 1].start_s - n[i].onset_s < 0.03)
-                n[i].onset_s = p->spans[at + 1].start_s; /* a chord's own tone does not come before it */
-            if (q < 0)
-                n[i].velocity = 0;
-            else
-                n[i].pitch = q;
+            int at = plan_span_at(p, n[i].onset_s), next = plan_span_at(p, n[i].onset_s + 0.03);
+            /* A little early is early enough for the clock to say the chord before: a chord's own tone does not come before it. */
+            if (at >= 0 && next == at + 1 && !(p->spans[at].classes >> (n[i].pitch % 12) & 1))
+                n[i].onset_s = p->spans[next].start_s;
             n[i].offset_s = clean_end(p, &n[i]);
         }
         if (n[i].offset_s - n[i].onset_s < min_length_s)
@@ -157,7 +132,15 @@ void arrange_finish(const plan *p, const style_part *part, music_track *track)
     }
     track->n_notes = compact(n, track->n_notes);
     music_track_sort(track);
-    track->n_notes = thin_out(n, track->n_notes);
+    track->n_notes = thin_out(n, track->n_notes, p->style->stroke_gap_s);
+    separate(n, track->n_notes, polyphony);
+    track->n_notes = compact(n, track->n_notes);
+    if (drums)
+        return;
+    arrange_passing(p, part, n, track->n_notes);
+    for (int i = 0; i < track->n_notes; i++)
+        n[i].offset_s = fmax(n[i].onset_s + min_length_s, clean_end(p, &n[i]));
+    music_track_sort(track);
     separate(n, track->n_notes, polyphony);
     track->n_notes = compact(n, track->n_notes);
 }

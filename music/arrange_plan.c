@@ -190,224 +190,7 @@ static void set_modes(plan *p)
     }
 }
 
-/* Energy of each bar: loudness, height and density of the singing; NAN where nobody sings. */
-static void bar_energy(const plan *p, double *energy, double *sung)
-{
-    const music_arrange_input *in = p->in;
-    for (int i = 0; i < p->n_bars; i++) {
-        const plan_bar *bar = &p->bars[i];
-        double time = 0, loud = 0, high = 0;
-        int onsets = 0;
-        for (int k = 0; k < in->n_melody; k++) {
-            const music_note *m = &in->melody[k];
-            double overlap = fmin(m->offset_s, bar->end_s) - fmax(m->onset_s, bar->start_s);
-            if (overlap <= 0)
-                continue;
-            time += overlap;
-            loud += overlap * m->velocity;
-            high += overlap * m->pitch;
-            onsets += m->onset_s >= bar->start_s;
-        }
-        sung[i] = time / (bar->end_s - bar->start_s);
-        energy[i] = time > 0 ? loud / time / 12 + high / time / 4 + 0.25 * onsets / fmax(1, bar->n_beats) : (double)NAN;
-    }
-}
-
-/* What is sung in a section, as a beat-by-beat profile of pitch classes; alike sections have alike profiles. */
-static double likeness(const plan *p, const plan_section *a, const plan_section *b)
-{
-    int n = a->n_bars < b->n_bars ? a->n_bars : b->n_bars;
-    double dot = 0, aa = 0, bb = 0;
-    for (int i = 0; i < n; i++) {
-        const plan_bar *x = &p->bars[a->first_bar + i], *y = &p->bars[b->first_bar + i];
-        for (int h = 0; h < 2; h++) { /* half bars */
-            double u[12] = { 0 }, v[12] = { 0 };
-            for (int k = 0; k < p->in->n_melody; k++) {
-                const music_note *m = &p->in->melody[k];
-                double xs = x->start_s + 0.5 * h * (x->end_s - x->start_s), xe = xs + 0.5 * (x->end_s - x->start_s);
-                double ys = y->start_s + 0.5 * h * (y->end_s - y->start_s), ye = ys + 0.5 * (y->end_s - y->start_s);
-                u[((m->pitch % 12) + 12) % 12] += fmax(0, fmin(m->offset_s, xe) - fmax(m->onset_s, xs));
-                v[((m->pitch % 12) + 12) % 12] += fmax(0, fmin(m->offset_s, ye) - fmax(m->onset_s, ys));
-            }
-            for (int c = 0; c < 12; c++) {
-                dot += u[c] * v[c];
-                aa += u[c] * u[c];
-                bb += v[c] * v[c];
-            }
-        }
-    }
-    return aa > 0 && bb > 0 ? dot / sqrt(aa * bb) : 0;
-}
-
-static void name_sections(plan *p, int chorus)
-{
-    for (int i = 0; i < p->n_sections; i++) {
-        plan_section *s = &p->sections[i];
-        int count = 0;
-        for (int k = 0; k < p->n_sections; k++)
-            count += p->sections[k].label == s->label;
-        const char *name = s->label == chorus || s->level == STYLE_LEVELS - 1 ? "chorus" : "verse";
-        if (i == 0 && s->n_bars <= 2 && s->sung < 0.35 && p->n_sections > 1)
-            name = "intro";
-        else if (s->sung < 0.05)
-            name = i == 0 ? "intro" : i == p->n_sections - 1 ? "outro" : "interlude";
-        else if (!strcmp(name, "verse") && count == 1 && i * 10 > p->n_sections * 6 && i + 1 < p->n_sections)
-            name = "bridge";
-        strcpy(s->name, name);
-    }
-}
-
-/* Labels alike sections, finds the chorus (the label with most energy that returns) and sets the levels. */
-static void rate_sections(plan *p)
-{
-    double mean = 0, spread = 0;
-    int n = 0, chorus = -1, labels = 0;
-    for (int i = 0; i < p->n_sections; i++) {
-        plan_section *s = &p->sections[i];
-        if (p->in->n_sections) { /* somebody has listened */
-            labels = s->label >= labels ? s->label + 1 : labels;
-        } else
-            s->label = -1;
-        for (int k = 0; k < i && s->label < 0; k++)
-            if ((s->sung < 0.05) == (p->sections[k].sung < 0.05) && (s->sung < 0.05 || likeness(p, s, &p->sections[k]) > 0.72))
-                s->label = p->sections[k].label;
-        if (s->label < 0)
-            s->label = labels++;
-        if (s->sung >= 0.05) {
-            mean += s->energy;
-            n++;
-        }
-    }
-    mean = n ? mean / n : 0;
-    for (int i = 0; i < p->n_sections; i++)
-        if (p->sections[i].sung >= 0.05)
-            spread += pow(p->sections[i].energy - mean, 2);
-    spread = n > 1 ? sqrt(spread / n) : 0;
-    double best = -1e9;
-    for (int l = 0; l < labels; l++) { /* every section of a label gets the label's mean energy */
-        double sum = 0;
-        int count = 0, first = -1;
-        for (int i = 0; i < p->n_sections; i++)
-            if (p->sections[i].label == l && p->sections[i].sung >= 0.05) {
-                sum += p->sections[i].energy;
-                count++;
-                first = first < 0 ? i : first;
-            }
-        for (int i = 0; i < p->n_sections; i++)
-            if (p->sections[i].label == l && count)
-                p->sections[i].energy = sum / count;
-        if (count && n > 2 && sum / count + (count > 1 ? 0.5 * spread : 0) > best && (first > 0 || count > 1)) {
-            best = sum / count + (count > 1 ? 0.5 * spread : 0);
-            chorus = l;
-        }
-    }
-    for (int i = 0; i < p->n_sections; i++) {
-        plan_section *s = &p->sections[i];
-        double z = spread > 0.15 ? (s->energy - mean) / spread : 0;
-        s->level = s->label == chorus ? 2 : z > 0.9 ? 2 : z < -0.6 ? 0 : 1;
-        if (s->sung < 0.05)
-            s->level = i == 0 ? 0 : i > 0 ? p->sections[i - 1].level : 1;
-    }
-    name_sections(p, chorus);
-}
-
-/* A section of bars start .. end with the singer's energy in it. */
-static void add_section(plan *p, int start, int end, const double *energy, const double *sung)
-{
-    plan_section *s = &p->sections[p->n_sections++];
-    int k = 0;
-    s->first_bar = start;
-    s->n_bars = end - start;
-    for (int i = start; i < end; i++) {
-        s->sung += sung[i] / (end - start);
-        if (!isnan(energy[i])) {
-            s->energy += energy[i];
-            k++;
-        }
-    }
-    s->energy = k ? s->energy / k : 0;
-}
-
-/* The sections that were given, each from the bar nearest to its start. */
-static void take_sections(plan *p, const double *energy, const double *sung)
-{
-    const music_arrange_input *in = p->in;
-    for (int i = 0, start = 0; i < in->n_sections && start < p->n_bars; i++) {
-        int end = start;
-        while (end < p->n_bars && (i + 1 == in->n_sections ||
-                                   0.5 * (p->bars[end].start_s + p->bars[end].end_s) < in->sections[i + 1].start_s))
-            end++;
-        if (end == start)
-            continue;
-        add_section(p, start, end, energy, sung);
-        p->sections[p->n_sections - 1].label = in->sections[i].label;
-        start = end;
-    }
-}
-
-/* Without anybody's: by the singer's silences and by counting. */
-static void count_sections(plan *p, const double *energy, const double *sung)
-{
-    int n = p->n_bars, length = p->style->section_bars;
-    if (n < 3 * length)
-        length = length >= 8 ? length / 2 : length;
-    /* The first bar in which singing starts in the first half (else that is an upbeat to the next). */
-    int first = 0;
-    while (first < n - 1 && sung[first] < 0.35)
-        first++;
-    if (sung[first] < 0.35)
-        first = 0;
-    for (int start = 0; start < n;) {
-        int end = start < first ? first : start + length, quiet = start >= first && sung[start] < 0.05;
-        /* A long silence of the singer is a section of its own; a short tail joins the section before. */
-        for (int i = start + 1; i < end && i < n && start >= first; i++)
-            if (quiet != (sung[i] < 0.05) && (i + 2 >= n || ((sung[i + 1] < 0.05) != quiet && (sung[i + 2] < 0.05) != quiet)) && i - start >= 2)
-                end = i;
-        end = end > n || (n - end < 2) ? n : end;
-        add_section(p, start, end, energy, sung);
-        start = end;
-    }
-}
-
-static bl_status cut_sections(plan *p, bl_error *err)
-{
-    int n = p->n_bars;
-    double *energy = malloc(2 * (size_t)n * sizeof *energy);
-    p->sections = calloc((size_t)n + 1, sizeof *p->sections);
-    if (!energy || !p->sections) {
-        free(energy);
-        return bl_fail(err, BL_ENOMEM, "no memory for the sections of %d bars", n);
-    }
-    double *sung = energy + n;
-    bar_energy(p, energy, sung);
-    if (p->in->n_sections)
-        take_sections(p, energy, sung);
-    else
-        count_sections(p, energy, sung);
-    rate_sections(p);
-    double low = 1e9, high = -1e9;
-    for (int i = 0; i < n; i++)
-        if (!isnan(energy[i])) {
-            low = fmin(low, energy[i]);
-            high = fmax(high, energy[i]);
-        }
-    /* Intensity: the section's level, bent by the bar's own energy, smoothed over neighbours. */
-    double last = 0.4;
-    for (int si = 0; si < p->n_sections; si++)
-        for (int i = 0; i < p->sections[si].n_bars; i++) {
-            int b = p->sections[si].first_bar + i;
-            double own = isnan(energy[b]) || high - low < 1e-6 ? 0.5 : (energy[b] - low) / (high - low);
-            double target = 0.2 + 0.25 * p->sections[si].level + 0.25 * own;
-            last = i == 0 ? 0.3 * last + 0.7 * target : 0.6 * last + 0.4 * target;
-            p->bars[b].intensity = fmin(1, fmax(0, last));
-            p->bars[b].section = si;
-            p->bars[b].in_section = i;
-        }
-    free(energy);
-    return BL_OK;
-}
-
-static double position_of(const plan *p, double time_s)
+double plan_position(const plan *p, double time_s)
 {
     int low = 0, high = p->n_beats - 1;
     while (low + 1 < high) {
@@ -426,39 +209,94 @@ static int compare_melody(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The melody in order, and its median pitch. */
+static bl_status read_melody(plan *p, bl_error *err)
+{
+    const music_arrange_input *in = p->in;
+    int histogram[128] = { 0 }, half = 0;
+    p->sung = malloc(((size_t)in->n_melody + 1) * sizeof *p->sung);
+    if (!p->sung)
+        return bl_fail(err, BL_ENOMEM, "no memory for %d sung notes", in->n_melody);
+    if (in->n_melody)
+        memcpy(p->sung, in->melody, (size_t)in->n_melody * sizeof *p->sung);
+    p->n_sung = in->n_melody;
+    qsort(p->sung, (size_t)p->n_sung, sizeof *p->sung, compare_melody);
+    for (int i = 0; i < p->n_sung; i++)
+        histogram[p->sung[i].pitch & 127]++;
+    for (p->vocal_pitch = 0; p->vocal_pitch < 127 && 2 * (half += histogram[p->vocal_pitch]) <= p->n_sung;)
+        p->vocal_pitch++;
+    if (!p->n_sung)
+        p->vocal_pitch = 64;
+    return BL_OK;
+}
+
+/* Within two semitones of the singer: in the way. Above the singer in the same octave: it covers the voice. */
+static void add_fight(float fight[128], int sung, double weight)
+{
+    for (int q = sung - 2; q < sung + 12; q++)
+        if (q >= 0 && q < 128)
+            fight[q] += (float)(weight * (q <= sung + 2 ? 1 : 0.3));
+}
+
+/* What fights the singer under each chord; where nobody sings, what does so on the whole, but less. */
+static void weigh_fight(plan *p)
+{
+    float song[128] = { 0 };
+    double all = 0;
+    for (int i = 0; i < p->n_sung; i++) {
+        add_fight(song, p->sung[i].pitch, p->sung[i].offset_s - p->sung[i].onset_s);
+        all += p->sung[i].offset_s - p->sung[i].onset_s;
+    }
+    for (int i = 0, from = 0; i < p->n_spans; i++) {
+        plan_span *s = &p->spans[i];
+        double time = 0;
+        while (from < p->n_sung && p->sung[from].offset_s <= s->start_s)
+            from++;
+        for (int k = from; k < p->n_sung && p->sung[k].onset_s < s->end_s; k++) {
+            const double over = fmin(s->end_s, p->sung[k].offset_s) - fmax(s->start_s, p->sung[k].onset_s);
+            if (over > 0) {
+                add_fight(s->fight, p->sung[k].pitch, over);
+                time += over;
+            }
+        }
+        for (int q = 0; q < 128 && all > 0; q++)
+            s->fight[q] = time > 0.1 ? s->fight[q] / (float)time : 0.5f * song[q] / (float)all;
+    }
+}
+
 /* Room for fills: from a beat after the singer's last note to half a beat before the next, at least a beat. */
 static bl_status find_gaps(plan *p, bl_error *err)
 {
-    const music_arrange_input *in = p->in;
-    music_note *m = malloc(((size_t)in->n_melody + 1) * sizeof *m);
-    p->gaps = malloc(((size_t)in->n_melody + 2) * sizeof *p->gaps);
-    if (!m || !p->gaps) {
-        free(m);
-        return bl_fail(err, BL_ENOMEM, "no memory for %d sung notes", in->n_melody);
-    }
-    if (in->n_melody)
-        memcpy(m, in->melody, (size_t)in->n_melody * sizeof *m);
-    qsort(m, (size_t)in->n_melody, sizeof *m, compare_melody);
+    const music_note *m = p->sung;
+    p->gaps = malloc(((size_t)p->n_sung + 2) * sizeof *p->gaps);
+    if (!p->gaps)
+        return bl_fail(err, BL_ENOMEM, "no memory for %d sung notes", p->n_sung);
     double from = p->n_bars ? p->bars[0].start_s : 0, stop = p->end_bar >= 0 ? p->bars[p->end_bar].start_s : p->end_s;
-    for (int i = 0; i <= in->n_melody; i++) {
-        double until = i < in->n_melody ? fmin(m[i].onset_s, stop) : stop;
-        double start = ceil(position_of(p, from) * 2 + (i ? 0.3 : 0)) / 2, end = position_of(p, until) - (i < in->n_melody ? 0.4 : 0);
+    for (int i = 0; i <= p->n_sung; i++) {
+        double until = i < p->n_sung ? fmin(m[i].onset_s, stop) : stop;
+        double start = ceil(plan_position(p, from) * 2 + (i ? 0.3 : 0)) / 2, end = plan_position(p, until) - (i < p->n_sung ? 0.4 : 0);
         if (until > from && end - start >= 1.5)
             p->gaps[p->n_gaps++] = (plan_gap){ start, end };
-        if (i < in->n_melody)
+        if (i < p->n_sung)
             from = fmax(from, m[i].offset_s);
     }
-    for (int i = 0; i < in->n_melody; i++)
-        m[i].onset_s = m[i].pitch; /* median pitch */
-    qsort(m, (size_t)in->n_melody, sizeof *m, compare_melody);
-    p->vocal_pitch = in->n_melody ? m[in->n_melody / 2].pitch : 64;
-    free(m);
     return BL_OK;
+}
+
+/* Swing grows straighter in fast songs, as players' does (Friberg & Sundstrom, "Swing ratios and ensemble timing in jazz
+ * performance", Music Perception 19(3), 2002). */
+static void choose_swing(plan *p)
+{
+    const double bpm = 60 / p->period_s, fast = bpm > 160 ? fmin(1, (bpm - 160) / 140) : 0;
+    p->swing = 0.5 + (p->style->swing - 0.5) * (1 - 0.6 * fast);
 }
 
 bl_status plan_build(plan *p, const music_arrange_input *in, bl_error *err)
 {
+    static const int blues[] = { 0, 3, 5, 6, 7, 10 };
     *p = (plan){ .in = in, .style = in->style, .key_classes = music_key_classes(in->key) };
+    for (int i = 0; i < 6 && in->style->blues; i++)
+        p->blues_classes |= 1u << (in->key.tonic + blues[i]) % 12;
     bl_status s = check(in, err);
     if (s == BL_OK)
         s = read_chords(p, err);
@@ -466,10 +304,14 @@ bl_status plan_build(plan *p, const music_arrange_input *in, bl_error *err)
         s = read_beats(p, err);
     if (s == BL_OK)
         s = cut_bars(p, err);
+    if (s == BL_OK)
+        s = read_melody(p, err);
     if (s == BL_OK) {
+        choose_swing(p);
+        weigh_fight(p);
         find_end(p);
         set_modes(p);
-        s = cut_sections(p, err);
+        s = plan_cut_sections(p, err);
     }
     if (s == BL_OK)
         s = find_gaps(p, err);
@@ -483,15 +325,22 @@ void plan_free(plan *p)
     free(p->sections);
     free(p->spans);
     free(p->gaps);
+    free(p->sung);
     *p = (plan){ 0 };
+}
+
+/* Where a fraction of a unit lies when its second half begins at s. */
+static double swung(double fraction, double s)
+{
+    return fraction < 0.5 ? fraction * 2 * s : s + (fraction - 0.5) * 2 * (1 - s);
 }
 
 double plan_swing(const plan *p, int step, int steps)
 {
-    double s = p->style->swing, fraction = (double)step / steps;
+    const double fraction = (double)step / steps, half = floor(2 * fraction);
     if (steps == 3)
         return fraction;
-    return fraction < 0.5 ? fraction * 2 * s : s + (fraction - 0.5) * 2 * (1 - s);
+    return p->style->swing_sixteenths ? 0.5 * (half + swung(2 * fraction - half, p->swing)) : swung(fraction, p->swing);
 }
 
 double plan_time(const plan *p, double position)
@@ -514,27 +363,101 @@ int plan_span_at(const plan *p, double time_s)
     return low && p->spans[low - 1].end_s > time_s && p->spans[low - 1].chord.root >= 0 ? low - 1 : -1;
 }
 
-int plan_sung_at(const plan *p, double time_s)
+/* First sung note that ends after a time. */
+static int sung_from(const plan *p, double time_s)
 {
-    for (int i = 0; i < p->in->n_melody; i++)
-        if (p->in->melody[i].onset_s <= time_s && p->in->melody[i].offset_s > time_s)
-            return p->in->melody[i].pitch;
-    return 0;
+    int low = 0, high = p->n_sung; /* by onset; singers do not overlap themselves for long */
+    while (low < high) {
+        int mid = (low + high) / 2;
+        if (p->sung[mid].onset_s <= time_s)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    while (low > 0 && p->sung[low - 1].offset_s > time_s)
+        low--;
+    return low;
+}
+
+const music_note *plan_sung_at(const plan *p, double time_s)
+{
+    const int i = sung_from(p, time_s);
+    return i < p->n_sung && p->sung[i].onset_s <= time_s ? &p->sung[i] : NULL;
+}
+
+double plan_fight(const plan *p, int pitch, double start_s, double end_s)
+{
+    double sum = 0;
+    for (int i = sung_from(p, start_s); i < p->n_sung && p->sung[i].onset_s < end_s; i++) {
+        const int over = pitch - p->sung[i].pitch;
+        const double time = fmin(end_s, p->sung[i].offset_s) - fmax(start_s, p->sung[i].onset_s);
+        if (time > 0 && over >= -2 && over < 12)
+            sum += time * (over <= 2 ? 1 : 0.3);
+    }
+    return sum / (end_s - start_s);
+}
+
+/* Seconds between the nearest two strokes of a pattern. */
+static double densest(const plan *p, const style_pattern *pattern)
+{
+    const char *cells = pattern->rows[0].cells;
+    int last = -1, nearest = 1000;
+    for (int i = 0; cells[i]; i++)
+        if (cells[i] != '.' && cells[i] != '_') {
+            if (last >= 0 && i - last < nearest)
+                nearest = i - last;
+            last = i;
+        }
+    return p->period_s * nearest / pattern->steps;
+}
+
+/* Of the patterns listed, those in the song's meter that its tempo leaves playable; fitting [STYLE_CHOICES]. */
+static int list_fitting(const plan *p, const style_part *part, const style_choice *c, int *fitting)
+{
+    int n = 0, calm = -1;
+    for (int pass = 0; pass < 2 && n == 0; pass++) /* patterns in the song's own meter first */
+        for (int i = 0; i < c->n; i++) {
+            const style_pattern *x = &p->style->patterns[c->pattern[i]];
+            if (!pass && x->beats != p->in->beats_per_bar)
+                continue;
+            if (part->role == STYLE_DRUMS || densest(p, x) >= p->style->stroke_gap_s)
+                fitting[n++] = c->pattern[i];
+            else if (calm < 0 || densest(p, x) > densest(p, &p->style->patterns[calm]))
+                calm = c->pattern[i];
+        }
+    if (n == 0 && calm >= 0)
+        fitting[n++] = calm;
+    return n;
+}
+
+/* Does the bar lead into another section, or to the last chord? */
+static int is_turn(const plan *p, const plan_bar *bar)
+{
+    const plan_bar *next = bar + 1;
+    return next < p->bars + p->n_bars && p->sections[bar->section].n_bars > 2 &&
+           (next->mode == BAR_END || (next->mode == BAR_PLAY && next->section != bar->section));
 }
 
 const style_pattern *plan_pattern(const plan *p, const style_part *part, const plan_bar *bar, int lower)
 {
     const plan_section *s = &p->sections[bar->section];
-    int level = s->level > lower ? s->level - lower : 0, fitting[STYLE_CHOICES], n = 0;
+    int level = s->level > lower ? s->level - lower : 0, fitting[STYLE_CHOICES], at = 0;
     const style_choice *c = &part->level[level];
-    for (int pass = 0; pass < 2 && n == 0; pass++) /* patterns in the song's own meter first */
-        for (int i = 0; i < c->n; i++)
-            if (pass || p->style->patterns[c->pattern[i]].beats == p->in->beats_per_bar)
-                fitting[n++] = c->pattern[i];
+    if (bar - p->bars < p->entry_bar[part->enters])
+        return NULL;
+    if (s->sung < 0.05 && part->alone.n)
+        c = &part->alone;
+    if (part->turns.n && c->n && is_turn(p, bar)) {
+        c = &part->turns;
+        at = 1 + bar->section;
+    }
+    const int n = list_fitting(p, part, c, fitting);
     if (n == 0)
         return NULL;
-    uint64_t h = bl_hash(p->in->seed, part->instrument->name, strlen(part->instrument->name));
+    uint64_t h = bl_hash(p->in->seed, part->group, strlen(part->group));
     h = bl_hash(h, &s->label, sizeof s->label);
+    if (at)
+        h = bl_hash(h, &at, sizeof at);
     bl_rng rng;
     bl_rng_seed(&rng, h);
     return &p->style->patterns[fitting[bl_rng_below(&rng, n)]];
