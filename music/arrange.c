@@ -8,9 +8,8 @@ static bl_status describe(const plan *p, music_score *score, bl_error *err)
 {
     const music_arrange_input *in = p->in;
     bl_status s = music_score_set_beats(score, p->beat, p->n_beats - 1, p->n_bars ? p->bars[0].first_beat : 0, in->beats_per_bar, err);
-    score->has_key = 1;
-    score->key_tonic = in->key.tonic;
-    score->key_minor = in->key.minor;
+    if (s == BL_OK)
+        s = music_score_add_key(score, 0, music_key_signature(in->key), in->key.minor, err);
     for (int i = 0; i < in->n_chords && s == BL_OK; i++)
         s = music_score_add_chord(score, in->chords[i].start_s, in->chords[i].end_s, in->chords[i].name, err);
     for (int i = 0; i < p->n_sections && s == BL_OK; i++) {

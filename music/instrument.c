@@ -57,3 +57,28 @@ const music_instrument *music_instrument_of_program(int program)
             return music_instrument_find(runs[i].name);
     return NULL;
 }
+
+const char *music_program_name(int program)
+{
+    static const char *const names[128] = {
+        "acoustic grand piano", "bright acoustic piano", "electric grand piano", "honky-tonk piano", "electric piano 1",
+        "electric piano 2", "harpsichord", "clavinet", "celesta", "glockenspiel", "music box", "vibraphone", "marimba",
+        "xylophone", "tubular bells", "dulcimer", "drawbar organ", "percussive organ", "rock organ", "church organ",
+        "reed organ", "accordion", "harmonica", "bandoneon", "nylon string guitar", "steel string guitar", "jazz guitar",
+        "clean electric guitar", "muted electric guitar", "overdriven guitar", "distortion guitar", "guitar harmonics",
+        "acoustic bass", "fingered electric bass", "picked electric bass", "fretless bass", "slap bass 1", "slap bass 2",
+        "synth bass 1", "synth bass 2", "violin", "viola", "cello", "contrabass", "tremolo strings", "pizzicato strings",
+        "orchestral harp", "timpani", "string ensemble 1", "string ensemble 2", "synth strings 1", "synth strings 2",
+        "choir aahs", "voice oohs", "synth voice", "orchestra hit", "trumpet", "trombone", "tuba", "muted trumpet",
+        "french horn", "brass section", "synth brass 1", "synth brass 2", "soprano saxophone", "alto saxophone",
+        "tenor saxophone", "baritone saxophone", "oboe", "english horn", "bassoon", "clarinet", "piccolo", "flute",
+        "recorder", "pan flute", "blown bottle", "shakuhachi", "whistle", "ocarina", "square lead", "sawtooth lead",
+        "calliope lead", "chiff lead", "charang lead", "voice lead", "fifths lead", "bass and lead", "new age pad",
+        "warm pad", "polysynth pad", "choir pad", "bowed pad", "metallic pad", "halo pad", "sweep pad", "rain effect",
+        "soundtrack effect", "crystal effect", "atmosphere effect", "brightness effect", "goblins effect", "echoes effect",
+        "sci-fi effect", "sitar", "banjo", "shamisen", "koto", "kalimba", "bagpipe", "fiddle", "shanai", "tinkle bell",
+        "agogo", "steel drums", "woodblock", "taiko drum", "melodic tom", "synth drum", "reverse cymbal", "guitar fret noise",
+        "breath noise", "seashore", "bird tweet", "telephone ring", "helicopter", "applause", "gunshot",
+    };
+    return program >= 0 && program < 128 ? names[program] : "unknown program";
+}

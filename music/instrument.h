@@ -25,5 +25,7 @@ const music_instrument *music_instrument_find(const char *name);
 const music_instrument *music_instrument_at(int i);
 /* The instrument of a General MIDI program ("strings" for 48..51); NULL when none fits. */
 const music_instrument *music_instrument_of_program(int program);
+/* What General MIDI calls a program 0..127 ("drawbar organ"). */
+const char *music_program_name(int program);
 
 #endif

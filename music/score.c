@@ -32,13 +32,20 @@ void music_score_free(music_score *score)
 {
     if (!score)
         return;
-    for (int i = 0; i < score->n_tracks; i++)
+    for (int i = 0; i < score->n_tracks; i++) {
         free(score->tracks[i].notes);
+        free(score->tracks[i].controls);
+    }
+    for (int i = 0; i < score->n_sysex; i++)
+        free(score->sysex[i].bytes);
     free(score->tracks);
     free(score->tempos);
     free(score->meters);
     free(score->chords);
     free(score->markers);
+    free(score->lyrics);
+    free(score->keys);
+    free(score->sysex);
     *score = (music_score){ 0 };
 }
 
@@ -100,6 +107,43 @@ bl_status music_score_add_marker(music_score *score, double time_s, const char *
 {
     ADD(markers, n_markers, (music_marker){ .time_s = time_s });
     copy_text(score->markers[score->n_markers - 1].text, sizeof score->markers->text, text);
+    return BL_OK;
+}
+
+bl_status music_score_add_lyric(music_score *score, double time_s, const char *text, bl_error *err)
+{
+    ADD(lyrics, n_lyrics, (music_marker){ .time_s = time_s });
+    copy_text(score->lyrics[score->n_lyrics - 1].text, sizeof score->lyrics->text, text);
+    return BL_OK;
+}
+
+bl_status music_score_add_key(music_score *score, double time_s, int fifths, int minor, bl_error *err)
+{
+    ADD(keys, n_keys, (music_key_change){ time_s, fifths, minor });
+    return BL_OK;
+}
+
+bl_status music_score_add_sysex(music_score *score, double time_s, const uint8_t *bytes, int n, bl_error *err)
+{
+    uint8_t *copy = malloc((size_t)n + 1);
+    void *larger = copy ? grow(score->sysex, score->n_sysex, sizeof *score->sysex, err) : NULL;
+    if (!larger) {
+        free(copy);
+        return bl_fail(err, BL_ENOMEM, "no memory for a system message of %d bytes", n);
+    }
+    score->sysex = larger;
+    memcpy(copy, bytes, (size_t)n);
+    score->sysex[score->n_sysex++] = (music_sysex){ time_s, copy, n };
+    return BL_OK;
+}
+
+bl_status music_track_add_control(music_track *track, music_control control, bl_error *err)
+{
+    void *larger = grow(track->controls, track->n_controls, sizeof *track->controls, err);
+    if (!larger)
+        return BL_ENOMEM;
+    track->controls = larger;
+    track->controls[track->n_controls++] = control;
     return BL_OK;
 }
 

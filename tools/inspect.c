@@ -1,5 +1,8 @@
-/* inspect CHECKPOINT.h5: what is in a checkpoint, for people. */
+/* inspect FILE: what is in a checkpoint or a MIDI file, for people. */
 #include "base/cli.h"
+#include "base/file.h"
+#include "music/describe.h"
+#include "music/midi.h"
 #include "nn/checkpoint.h"
 
 #include <inttypes.h>
@@ -10,9 +13,11 @@
 
 static const bl_cli_program program = {
     .name = "inspect",
-    .usage = "[options] CHECKPOINT.h5",
-    .summary = "Shows what is in a checkpoint: kind, attributes, configuration, and every dataset with its shape and values.",
-    .examples = "  inspect models/segmenter.h5\n  inspect --config models/bilstm.h5 >bilstm.ini\n",
+    .usage = "[options] CHECKPOINT.h5|SONG.mid",
+    .summary = "Shows what is in a file. A checkpoint: kind, attributes, configuration, and every dataset with its shape and\n"
+               "values. A MIDI file: tracks, tempos, meters, keys, markers, chords, and figures that describe the music.",
+    .examples = "  inspect models/segmenter.h5\n  inspect --config models/bilstm.h5 >bilstm.ini\n"
+                "  inspect song.mid\n  inspect old.mid --rewrite new.mid       a track per instrument (format 1), nothing lost\n",
     .min_positional = 1,
     .max_positional = 1,
 };
@@ -123,20 +128,54 @@ static int show_attribute(void *user, const char *name, int is_text)
     return 0;
 }
 
+static int finish(bl_error *err)
+{
+    if (err->code == BL_OK && fflush(stdout) != 0)
+        bl_fail(err, BL_EIO, "cannot write to standard output");
+    return err->code == BL_OK ? 0 : bl_cli_fail(&program, err);
+}
+
+static int is_midi(const char *path)
+{
+    const char *extension = bl_path_extension(path);
+    return !strcmp(extension, "mid") || !strcmp(extension, "midi") || !strcmp(extension, "kar") || !strcmp(extension, "rmi");
+}
+
+static int show_midi(const char *path, const char *rewritten)
+{
+    bl_error err = { 0 };
+    music_score score = { 0 };
+    if (music_midi_read(path, &score, &err) == BL_OK) {
+        if (rewritten)
+            music_midi_write(rewritten, &score, &err);
+        else
+            music_score_describe(&score, stdout, &err);
+    }
+    music_score_free(&score);
+    return finish(&err);
+}
+
 int main(int argc, char **argv)
 {
     int config_only = 0, no_values = 0;
-    const char *path = NULL, *prefix = NULL;
+    const char *path = NULL, *prefix = NULL, *rewritten = NULL;
     int n_positional = 0;
     const bl_cli_option options[] = {
         { "config", 0, BL_CLI_FLAG, &config_only, NULL, "print the stored configuration alone, as an .ini file" },
         { "attributes", 0, BL_CLI_FLAG, &no_values, NULL, "kind and attributes, no datasets" },
         { "prefix", 0, BL_CLI_TEXT, &prefix, "NAME", "only datasets whose name begins so (\"generator/\")" },
+        { "rewrite", 0, BL_CLI_TEXT, &rewritten, "FILE.mid", "of a MIDI file: write it anew, a named track per instrument" },
         { NULL, 0, BL_CLI_FLAG, NULL, NULL, NULL },
     };
     const int rc = bl_cli_parse(&program, options, argc, argv, &path, &n_positional);
     if (rc >= 0)
         return rc;
+    if (is_midi(path))
+        return show_midi(path, rewritten);
+    if (rewritten) {
+        fprintf(stderr, "inspect: --rewrite: %s is no MIDI file (.mid, .midi, .kar, .rmi)\n", path);
+        return 2;
+    }
 
     report r = { .prefix = prefix };
     nn_checkpoint *c = nn_checkpoint_open(path, NULL, &r.err);
@@ -167,11 +206,5 @@ int main(int argc, char **argv)
         }
     }
     nn_checkpoint_free(c);
-    if (r.err.code != BL_OK)
-        return bl_cli_fail(&program, &r.err);
-    if (fflush(stdout) != 0) {
-        bl_fail(&r.err, BL_EIO, "cannot write to standard output");
-        return bl_cli_fail(&program, &r.err);
-    }
-    return 0;
+    return finish(&r.err);
 }

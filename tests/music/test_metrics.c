@@ -12,17 +12,18 @@
 
 static void figures_are_those_of_the_definitions(void **state)
 {
+    enum { N = 14, STEPS = 12, BAR = 4 };
     FILE *f = fopen("tests/golden/music/metrics.txt", "r");
-    double want[5], beats[64], on, off;
-    int n_beats, n_notes, track, pitch, velocity;
+    double want[N], beats[64], on, off;
+    int n, n_notes, track, pitch, velocity;
     music_score s = { 0 };
     bl_error err = { 0 };
     (void)state;
     assert_non_null(f);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < N; i++)
         assert_int_equal(fscanf(f, "%lf", &want[i]), 1);
-    assert_int_equal(fscanf(f, "%d %d", &n_beats, &n_notes), 2);
-    for (int i = 0; i < n_beats; i++)
+    assert_int_equal(fscanf(f, "%d %d", &n, &n_notes), 2);
+    for (int i = 0; i < n; i++)
         assert_int_equal(fscanf(f, "%lf", &beats[i]), 1);
     for (int i = 0; i < 3; i++)
         assert_non_null(music_score_add_track(&s, "x", 0, i == 2, &err));
@@ -31,11 +32,15 @@ static void figures_are_those_of_the_definitions(void **state)
         assert_int_equal(music_track_add(&s.tracks[track], on, off, pitch, velocity, &err), BL_OK);
     }
     fclose(f);
-    assert_true(fabs(music_pitch_class_entropy(&s) - want[0]) < 1e-8);
-    assert_true(fabs(music_scale_consistency(&s) - want[1]) < 1e-8);
-    assert_true(fabs(music_polyphony(&s, beats, n_beats, 4) - want[2]) < 1e-8);
-    assert_true(fabs(music_empty_beat_rate(&s, beats, n_beats) - want[3]) < 1e-8);
-    assert_true(fabs(music_groove_consistency(&s, beats, n_beats, 4, 4) - want[4]) < 1e-8);
+    const double got[N] = {
+        music_n_pitches(&s), music_n_pitch_classes(&s), music_pitch_range(&s), music_pitch_entropy(&s), music_pitch_class_entropy(&s),
+        music_scale_consistency(&s), music_polyphony(&s, beats, n, STEPS), music_polyphony_rate(&s, beats, n, STEPS, 2),
+        music_empty_beat_rate(&s, beats, n), music_empty_bar_rate(&s, beats, n, BAR), music_groove_consistency(&s, beats, n, BAR, STEPS),
+        music_drum_in_pattern_rate(&s, beats, n, STEPS, 0), music_drum_in_pattern_rate(&s, beats, n, STEPS, 1),
+        music_drum_pattern_consistency(&s, beats, n, STEPS) };
+    for (int i = 0; i < N; i++)
+        if (!(fabs(got[i] - want[i]) < 1e-8))
+            fail_msg("figure %d is %.9f, not %.9f", i, got[i], want[i]);
     music_score_free(&s);
 }
 

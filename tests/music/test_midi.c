@@ -1,5 +1,6 @@
 #include "base/file.h"
-#include "music/midi.h"
+#include "music/chord.h"
+#include "music/midi_private.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -97,8 +98,8 @@ static void tracks_tempos_meters_key_markers_and_chords_are_read(void **state)
     assert_true(fabs(s.tempos[0].bpm - 120) < 1e-9 && fabs(s.tempos[1].bpm - 6e7 / 611111) < 1e-9);
     assert_true(fabs(s.tempos[1].time_s - 333 * 0.5 / 220) < 1e-9);
     assert_int_equal(s.meters[0].numerator, 3);
-    assert_true(s.has_key && s.key_minor);
-    assert_int_equal(s.key_tonic, 6);
+    assert_int_equal(s.n_keys, 1);
+    assert_true(s.keys[0].fifths == 3 && s.keys[0].minor);
     assert_int_equal(s.n_markers, 2);
     assert_string_equal(s.markers[1].text, "chorus");
     assert_int_equal(s.n_chords, 2);
@@ -118,8 +119,7 @@ static void a_written_file_reads_back_as_the_same_score(void **state)
     for (int i = 0; i < 40; i++)
         beats[i] = 0.71 + 0.5 * i + 0.03 * sin(i);
     assert_int_equal(music_score_set_beats(&s, beats, 40, 1, 4, &err), BL_OK);
-    s.has_key = 1;
-    s.key_tonic = 10;
+    assert_int_equal(music_score_add_key(&s, 0, -2, 0, &err), BL_OK);
     for (int t = 0; t < 20; t++) { /* more tracks than channels */
         char name[32];
         snprintf(name, sizeof name, "track %d", t);
@@ -146,8 +146,8 @@ static void a_written_file_reads_back_as_the_same_score(void **state)
     assert_string_equal(back.chords[1].name, "N");
     assert_string_equal(back.chords[2].name, "Cm7");
     assert_string_equal(back.markers[0].text, "verse \xc3\xa9");
-    assert_true(back.has_key);
-    assert_int_equal(back.key_tonic, 10);
+    assert_int_equal(back.n_keys, 1);
+    assert_true(back.keys[0].fifths == -2 && !back.keys[0].minor);
     music_score_free(&back);
     music_score_free(&s);
 }
@@ -182,25 +182,125 @@ static void beats_fall_on_the_grid_of_the_file(void **state)
     music_score_free(&s);
 }
 
-static void a_repeated_pitch_is_ended_before_it_starts_again(void **state)
+/* Two of one pitch that overlap, two that start together, one without length, and one that starts as another ends. */
+static void overlapping_notes_of_one_pitch_survive(void **state)
 {
+    static const music_note notes[] = { { 0, 2, 60, 90 }, { 1, 3, 60, 91 }, { 4, 4.5, 60, 80 }, { 4, 5, 60, 70 },
+                                        { 6, 6, 38, 100 }, { 6, 7, 60, 50 }, { 7, 8, 60, 51 } };
+    enum { N = sizeof notes / sizeof *notes };
     bl_error err = { 0 };
     music_score s = { 0 }, back;
     uint8_t *data;
     size_t n;
     (void)state;
     music_track *t = music_score_add_track(&s, "x", 0, 0, &err);
-    music_track_add(t, 0, 2, 60, 90, &err);
-    music_track_add(t, 1, 3, 60, 91, &err);
-    music_track_add(t, 1, 2.5, 60, 80, &err);
+    for (int i = 0; i < N; i++)
+        music_track_add(t, notes[i].onset_s, notes[i].offset_s, notes[i].pitch, notes[i].velocity, &err);
     assert_int_equal(music_midi_format(&s, &data, &n, &err), BL_OK);
     assert_int_equal(music_midi_parse(data, n, "memory", &back, &err), BL_OK);
     free(data);
-    assert_int_equal(back.tracks[0].n_notes, 2);
-    assert_true(fabs(back.tracks[0].notes[0].offset_s - 1) < 1e-3);
-    assert_true(fabs(back.tracks[0].notes[1].offset_s - 3) < 1e-3);
+    assert_int_equal(back.tracks[0].n_notes, N);
+    for (int i = 0; i < N; i++) {
+        const music_note *m = &back.tracks[0].notes[i];
+        assert_true(fabs(m->onset_s - notes[i].onset_s) < 1e-9 && fabs(m->offset_s - notes[i].offset_s) < 1e-9);
+        assert_true(m->pitch == notes[i].pitch && m->velocity == notes[i].velocity);
+    }
     music_score_free(&back);
     music_score_free(&s);
+}
+
+static music_score *through_a_file(const music_score *s)
+{
+    static music_score back;
+    bl_error err = { 0 };
+    uint8_t *data;
+    size_t n;
+    assert_int_equal(music_midi_format(s, &data, &n, &err), BL_OK);
+    assert_int_equal(music_midi_parse(data, n, "memory", &back, &err), BL_OK);
+    free(data);
+    return &back;
+}
+
+/* Everything beside the notes: volume and bends, keys that change, words, messages to devices, the title. */
+static void what_is_heard_beside_the_notes_survives(void **state)
+{
+    static const uint8_t gm_on[] = { 0x7E, 0x7F, 9, 1, 0xF7 };
+    bl_error err = { 0 };
+    music_score s = { .title = "A Song", .ticks_per_quarter = 384 };
+    (void)state;
+    music_score_add_tempo(&s, 0, 97, &err);
+    music_score_add_key(&s, 0, 6, 0, &err);
+    music_score_add_key(&s, 8, -6, 1, &err);
+    music_score_add_lyric(&s, 1, "Hel", &err);
+    music_score_add_lyric(&s, 1.5, "lo ", &err);
+    music_score_add_chord(&s, 0, 2, "C/E", &err);
+    music_score_add_chord(&s, 2, 9, "F#m7", &err);
+    music_score_add_sysex(&s, 0, gm_on, sizeof gm_on, &err);
+    music_track *t = music_score_add_track(&s, "strings", 48, 0, &err);
+    t->channel = 7;
+    music_track_add(t, 1, 9, 60, 90, &err);
+    music_track_add_control(t, (music_control){ 0, 0xB0, 7, 101 }, &err);
+    music_track_add_control(t, (music_control){ 2, 0xE0, 0x12, 0x50 }, &err);
+    music_track_add_control(t, (music_control){ 3, 0xD0, 44, 0 }, &err);
+    const music_score *back = through_a_file(&s);
+    assert_string_equal(back->title, "A Song");
+    assert_int_equal(back->ticks_per_quarter, 384);
+    assert_true(back->n_keys == 2 && back->keys[0].fifths == 6 && back->keys[1].fifths == -6 && back->keys[1].minor);
+    assert_true(back->n_lyrics == 2);
+    assert_string_equal(back->lyrics[1].text, "lo ");
+    assert_int_equal(back->n_chords, 2); /* beside words they are read from events of their own */
+    assert_string_equal(back->chords[0].name, "C/E");
+    assert_string_equal(back->chords[1].name, "F#m7");
+    assert_true(back->n_sysex == 1 && back->sysex[0].n == sizeof gm_on && !memcmp(back->sysex[0].bytes, gm_on, sizeof gm_on));
+    assert_int_equal(back->tracks[0].channel, 7);
+    assert_int_equal(back->tracks[0].n_controls, 3);
+    for (int i = 0; i < 3; i++) {
+        const music_control *a = &s.tracks[0].controls[i], *b = &back->tracks[0].controls[i];
+        assert_true(fabs(a->time_s - b->time_s) < 1e-3 && a->kind == b->kind && a->a == b->a && a->b == b->b);
+    }
+    music_score_free((music_score *)back);
+    music_score_free(&s);
+}
+
+/* Tracks that take turns on a channel: each note sounds with its own track's program, also from another bank. */
+static void tracks_that_share_a_channel_keep_their_programs(void **state)
+{
+    bl_error err = { 0 };
+    music_score s = { 0 };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        music_track *t = music_score_add_track(&s, i ? "flute" : "piano", i ? 73 : 0, 0, &err);
+        t->channel = 3;
+        for (int k = 0; k < 4; k++)
+            music_track_add(t, 2 * k + i, 2 * k + i + 1, 60 + k, 90, &err);
+    }
+    music_track_add_control(&s.tracks[0], (music_control){ 3.5, MUSIC_CONTROLLER, MUSIC_CC_BANK, 8 }, &err);
+    const music_score *back = through_a_file(&s);
+    assert_int_equal(back->n_tracks, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(back->tracks[i].program, i ? 73 : 0);
+        assert_int_equal(back->tracks[i].channel, 3);
+        assert_int_equal(back->tracks[i].n_notes, 4);
+    }
+    music_score_free((music_score *)back);
+    music_score_free(&s);
+}
+
+static void every_quality_of_chord_has_an_event(void **state)
+{
+    static const char *const names[] = { "C", "C#m", "Dbdim", "Daug", "Esus2", "Fsus4", "G5", "A7", "Bbmaj7", "Bm7", "CmM7",
+                                         "Ddim7", "Em7b5", "F7sus4", "G6", "Am6", "C9", "Cmaj9", "Cm9", "Cadd9", "Cmadd9", "Caug7",
+                                         "F/A", "Bb/Ab", "N" };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uint8_t event[10];
+        char back[64];
+        music_chord a, b;
+        music_midi_chord_event(names[i], event);
+        assert_true(music_midi_chord_name(event + 3, 7, back));
+        assert_true(music_chord_parse(names[i], &a) && music_chord_parse(back, &b));
+        assert_true(a.root == b.root && a.quality == b.quality && a.bass == b.bass);
+    }
 }
 
 static void parse(const char *bytes, size_t n, const char *want)
@@ -275,7 +375,10 @@ int main(void)
         cmocka_unit_test(tracks_tempos_meters_key_markers_and_chords_are_read),
         cmocka_unit_test(a_written_file_reads_back_as_the_same_score),
         cmocka_unit_test(beats_fall_on_the_grid_of_the_file),
-        cmocka_unit_test(a_repeated_pitch_is_ended_before_it_starts_again),
+        cmocka_unit_test(overlapping_notes_of_one_pitch_survive),
+        cmocka_unit_test(what_is_heard_beside_the_notes_survives),
+        cmocka_unit_test(tracks_that_share_a_channel_keep_their_programs),
+        cmocka_unit_test(every_quality_of_chord_has_an_event),
         cmocka_unit_test(a_damaged_file_gives_one_clear_sentence),
         cmocka_unit_test(no_cut_and_no_changed_byte_is_trusted),
         cmocka_unit_test(missing_and_unwritable_files_are_named),

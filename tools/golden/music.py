@@ -125,37 +125,46 @@ def chords():
 
 
 def metrics():
-    """MusPy's definitions over a random score of three tracks, the last one drums; beats of uneven length."""
+    """MusPy's definitions over a random score of three tracks, the last one drums; beats of uneven length, 12 steps each.
+    One bar and a few beats are silent; the drums lie on sixteenths, triplets and between."""
     rng = np.random.default_rng(3)
-    beats = np.cumsum(rng.uniform(0.4, 0.6, 33))
-    steps, bar = 4, 4
+    n_beats, steps, bar = 32, 12, 4
+    beats = np.cumsum(rng.uniform(0.4, 0.6, n_beats + 1))
     notes = []
     for track in range(3):
         for _ in range(60):
-            a = int(rng.integers(0, 32 * steps - 1))
-            b = a + int(rng.integers(1, 7))
-            if 40 <= a < 52 or 40 < b <= 52:
+            a = int(rng.integers(0, n_beats * steps - 2))
+            if track == 2 and rng.random() < 0.8:
+                a -= a % (3 if rng.random() < 0.6 else 4)
+            b = min(a + int(rng.integers(1, 20)), n_beats * steps)
+            if not (b <= 16 * steps or a >= 20 * steps) or not (b <= 25 * steps or a >= 27 * steps):
                 continue
-            notes.append((track, a, min(b, 32 * steps), int(rng.integers(36, 84)), int(rng.integers(1, 128))))
-    at = lambda s: float(np.interp(s / steps, np.arange(33), beats))
-    pitched = [n for n in notes if n[0] < 2]
-    pc = np.bincount([n[3] % 12 for n in pitched], minlength=12) / len(pitched)
-    entropy = -sum(p * np.log2(p) for p in pc if p > 0)
-    major = [0, 2, 4, 5, 7, 9, 11]
-    scale = max(sum(pc[(t + i) % 12] for i in major) for t in range(12))
-    roll = np.zeros((32 * steps, 128), bool)
-    for _, a, b, p, _v in pitched:
+            notes.append((track, a, b, int(rng.integers(36, 84)), int(rng.integers(1, 128))))
+    at = lambda s: float(np.interp(s / steps, np.arange(n_beats + 1), beats))
+    pitches = np.array([n[3] for n in notes if n[0] < 2])
+    entropy = lambda counts: -sum(p * np.log2(p) for p in counts / counts.sum() if p > 0)
+    pc = np.bincount(pitches % 12, minlength=12)
+    major, minor = [0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10]
+    scale = max(sum(pc[(t + i) % 12] for i in mode) for t in range(12) for mode in (major, minor)) / pc.sum()
+    roll = np.zeros((n_beats * steps, 128), bool)
+    for _, a, b, p, _v in (n for n in notes if n[0] < 2):
         roll[a:b, p] = True
-    polyphony = roll.sum() / np.count_nonzero(roll.any(1))
-    busy = np.zeros(32, bool)
-    grid = np.zeros(32 * steps, bool)
+    at_once = roll.sum(1)
+    played = np.zeros(n_beats * steps, bool)
+    onsets = np.zeros(n_beats * steps, bool)
     for _, a, b, _p, _v in notes:
-        busy[a // steps:(b - 1) // steps + 1] = True
-        grid[a] = True
-    g = grid.reshape(-1, bar * steps)
-    groove = 1 - np.count_nonzero(g[1:] != g[:-1]) / (bar * steps * (len(g) - 1))
+        played[a:b] = True
+        onsets[a] = True
+    empty = lambda length: 1 - played.reshape(-1, length).any(1).mean()
+    g = onsets.reshape(-1, bar * steps)
+    groove = 1 - np.mean([np.count_nonzero(x != y) / (bar * steps) for x, y in zip(g[1:], g[:-1])])
+    hits = np.array([n[1] for n in notes if n[0] == 2]) % steps
+    duple, triple = np.isin(hits, [0, 3, 6, 9]).mean(), np.isin(hits, [0, 4, 8]).mean()
+    values = [len(set(pitches)), np.count_nonzero(pc), pitches.max() - pitches.min(), entropy(np.bincount(pitches)), entropy(pc), scale,
+              at_once.sum() / np.count_nonzero(at_once), np.mean(at_once > 2), empty(steps), empty(bar * steps), groove, duple, triple,
+              max(duple, triple)]
     with open(f"{OUT}/metrics.txt", "w") as f:
-        f.write("%.9f %.9f %.9f %.9f %.9f\n" % (entropy, scale, polyphony, 1 - busy.mean(), groove))
+        f.write(" ".join("%.9f" % v for v in values) + "\n")
         f.write("%d %d\n" % (len(beats), len(notes)))
         f.write("\n".join("%.9f" % b for b in beats) + "\n")
         for track, a, b, p, v in notes:
