@@ -68,7 +68,7 @@ static void a_note_starts_at_its_onset(void **state)
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
         for (size_t o = 0; o < 4; o++) {
             music_note note = { onsets[o], onsets[o] + 0.3, cases[c].pitch, 100 };
-            music_track track = { "x", cases[c].program, cases[c].drums, &note, 1, 1 };
+            music_track track = { .name = "x", .program = cases[c].program, .is_drums = cases[c].drums, .notes = &note, .n_notes = 1, .capacity = 1 };
             float *x = render(&track, SR);
             const int64_t start = llround(onsets[o] * SR), heard = first_sound(x, SR);
             for (int64_t t = 0; t < start; t++)
@@ -95,7 +95,7 @@ static void a4_is_440_hz(void **state)
     }
     for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
         music_note note = { 0, 2, 69, 100 };
-        music_track track = { "x", programs[p], 0, &note, 1, 1 };
+        music_track track = { .name = "x", .program = programs[p], .is_drums = 0, .notes = &note, .n_notes = 1, .capacity = 1 };
         float *x = render(&track, SR / 10 + N);
         double level[3];
         int best = 0;
@@ -119,13 +119,13 @@ static void a4_is_440_hz(void **state)
 static void a_track_is_the_sum_of_its_notes(void **state)
 {
     music_note notes[] = { { 0.1, 0.6, 60, 90 }, { 0.1, 0.6, 64, 80 }, { 0.3071, 0.9, 67, 100 } };
-    music_track all = { "piano", 0, 0, notes, 3, 3 };
+    music_track all = { .name = "piano", .program = 0, .is_drums = 0, .notes = notes, .n_notes = 3, .capacity = 3 };
     float *together, *apart[3];
     (void)state;
     NEED_FONT();
     together = render(&all, SR);
     for (int i = 0; i < 3; i++) {
-        music_track one = { "piano", 0, 0, &notes[i], 1, 1 };
+        music_track one = { .name = "piano", .program = 0, .is_drums = 0, .notes = &notes[i], .n_notes = 1, .capacity = 1 };
         apart[i] = render(&one, SR);
     }
     for (int t = 0; t < SR; t++)
@@ -138,7 +138,7 @@ static void a_track_is_the_sum_of_its_notes(void **state)
 static void what_was_played_before_does_not_matter(void **state)
 {
     music_note busy[] = { { 0, 3, 40, 127 }, { 0.01, 3, 47, 127 }, { 0.02, 3, 52, 127 } }, note = { 0.05, 0.4, 69, 70 };
-    music_track before = { "x", 30, 0, busy, 3, 3 }, track = { "x", 65, 0, &note, 1, 1 };
+    music_track before = { .name = "x", .program = 30, .is_drums = 0, .notes = busy, .n_notes = 3, .capacity = 3 }, track = { .name = "x", .program = 65, .is_drums = 0, .notes = &note, .n_notes = 1, .capacity = 1 };
     float *first, *second;
     (void)state;
     NEED_FONT();
@@ -153,7 +153,7 @@ static void what_was_played_before_does_not_matter(void **state)
 static void a_closed_hi_hat_stops_the_open_one(void **state)
 {
     music_note notes[] = { { 0, 0.1, 46, 110 }, { 0.2, 0.3, 42, 30 } };
-    music_track both = { "drums", 0, 1, notes, 2, 2 }, closed = { "drums", 0, 1, notes + 1, 1, 1 };
+    music_track both = { .name = "drums", .program = 0, .is_drums = 1, .notes = notes, .n_notes = 2, .capacity = 2 }, closed = { .name = "drums", .program = 0, .is_drums = 1, .notes = notes + 1, .n_notes = 1, .capacity = 1 };
     float *x, *y;
     (void)state;
     NEED_FONT();
