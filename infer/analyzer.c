@@ -116,6 +116,8 @@ bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *er
     const audio_sung_notes *sung = given.notes ? &given : &song->sung;
     if (status == BL_OK)
         status = infer_find_beats(song, plan, sung, err);
+    if (status == BL_OK)
+        status = infer_plan_lay_sheet(plan, err);
     if (status == BL_OK && !(plan->has & INFER_HAS_KEY))
         status = infer_find_key(song, plan, sung, err);
     if (status == BL_OK && !song->is_long)

@@ -28,17 +28,6 @@ static bl_status check_times(const infer_plan *p, bl_error *err)
     return BL_OK;
 }
 
-/* Moves the notes of a track; the other one is left empty. */
-static void move_notes(music_track *to, music_track *from)
-{
-    free(to->notes);
-    to->notes = from->notes;
-    to->n_notes = from->n_notes;
-    to->capacity = from->capacity;
-    from->notes = NULL;
-    from->n_notes = from->capacity = 0;
-}
-
 /* The plan's sections, labels as numbers; NULL: no memory. */
 static music_form_part *form_of(const infer_plan *p)
 {
@@ -107,11 +96,13 @@ bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
             track = music_score_add_track(&score, band[i], obeyed->program, obeyed->is_drums, err);
             status = track ? BL_OK : BL_ENOMEM;
         }
-        if (track && obeyed && obeyed->n_notes)
-            move_notes(track, obeyed);
+        const music_instrument *known = music_instrument_find(band[i]);
+        if (track && status == BL_OK)
+            status = infer_plan_merge(plan, band[i], known && known->polyphony == 1, track, err);
     }
     if (status == BL_OK) {
         music_score_free(&plan->score);
+        infer_origin_free(&plan->origin);
         plan->score = score;
         plan->has |= INFER_HAS_NOTES;
         name_sections(plan);

@@ -17,6 +17,9 @@ static const bl_cli_program program = {
                 "  infer vocal.flac -o song.flac --stems stems --midi song.mid --report song.json\n"
                 "  infer vocal.flac --report song.json --midi song.mid         the plan alone: nothing is played\n"
                 "  infer vocal.flac -o again.flac --plan song.json            after editing song.json\n"
+                "  infer vocal.flac --plan song.json --write-chords chords.txt\n"
+                "  infer vocal.flac -o again.flac --plan song.json --chords chords.txt    after editing chords.txt\n"
+                "  infer vocal.flac -o other.flac --plan song.json --seed 2   other parts over the same chords\n"
                 "  infer song.mp3 -o more.wav --existing keep --instruments organ --interval 0:30-1:00\n",
     .min_positional = 1, .max_positional = 1,
     .topics = NN_LAYERS_HELP, .topic = nn_layers_help,
@@ -25,7 +28,8 @@ static const bl_cli_program program = {
 static void print_summary(const infer_options *o, const infer_plan *p)
 {
     const struct { const char *what, *path; } files[] = {
-        { "song", o->out }, { "stems", o->stems }, { "MIDI", o->midi }, { "report", o->report }, { "picture", o->picture } };
+        { "song", o->out }, { "stems", o->stems }, { "MIDI", o->midi }, { "report", o->report }, { "picture", o->picture },
+        { "chords", o->write_chords } };
     printf("%s, %.1f bpm, %s, %s", p->input, p->tempo_bpm, p->key, p->genre);
     if (!p->genre_given)
         printf(" (guessed, probability %.2f)", p->genre_probability);
@@ -40,6 +44,9 @@ static void print_summary(const infer_options *o, const infer_plan *p)
         if (!e->accepted)
             printf("%s is %s%s: %s\n", e->name, e->replaced_by[0] ? "replaced by " : "left out", e->replaced_by, e->reason);
     }
+    if (p->n_sheet_bars && p->n_sheet_bars != p->n_song_bars)
+        printf("the chord sheet has %d bars, the song %d: %s\n", p->n_sheet_bars, p->n_song_bars,
+               p->n_sheet_bars < p->n_song_bars ? "it is played again from its beginning, or from its last section" : "the rest is not played");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (files[i].path)
             printf("%-8s %s\n", files[i].what, files[i].path);
@@ -52,8 +59,8 @@ static void print_summary(const infer_options *o, const infer_plan *p)
 static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
 {
     music_interval interval;
-    if (!o->out && !o->report && !o->midi)
-        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report or --midi, for the plan alone)");
+    if (!o->out && !o->report && !o->midi && !o->write_chords)
+        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report, --midi or --write-chords, for the plan alone)");
     if (!o->out && (o->stems || o->picture))
         return bl_fail(err, BL_EARG, "%s needs a song to be played: give -o FILE", o->stems ? "--stems" : "--picture");
     if (o->seed < -1)
@@ -87,6 +94,8 @@ int main(int argc, char **argv)
         { "beats", 0, BL_CLI_TEXT, &o.overrides.beats, "FILE", "the beats: a time a line, and its number in the bar if known" },
         { "meter", 0, BL_CLI_INT, &o.overrides.meter, "N", "beats in a bar (default: found)" },
         { "key", 0, BL_CLI_TEXT, &o.overrides.key, "K", "\"A minor\", \"F#\", ... (default: found)" },
+        { "chords", 0, BL_CLI_TEXT, &o.overrides.chords, "FILE", "a chord sheet: \"Am | F | C | G\", [verse], x2, %, N.C." },
+        { "write-chords", 0, BL_CLI_TEXT, &o.write_chords, "FILE", "the chords as a sheet, to be edited and given to --chords" },
         { "stems", 0, BL_CLI_TEXT, &o.stems, "DIR", "one file per instrument, and the voice" },
         { "midi", 0, BL_CLI_TEXT, &o.midi, "FILE", "the band's notes" },
         { "report", 0, BL_CLI_TEXT, &o.report, "FILE", "what was heard, decided and played, as JSON" },

@@ -278,5 +278,5 @@ bl_status infer_overrides_apply(const infer_overrides *o, infer_plan *p, bl_erro
         snprintf(p->key, sizeof p->key, "%s", key.name);
         p->has |= INFER_HAS_KEY;
     }
-    return BL_OK;
+    return o->chords ? infer_plan_read_sheet(p, o->chords, err) : BL_OK;
 }

@@ -10,6 +10,7 @@
  *     --meter N            beats in a bar
  *     --tempo half|double  half or twice the tempo that was heard, or that the plan has
  *     --key K              the key
+ *     --chords FILE        a chord sheet (music/chord_sheet.h), laid over the bars when these are known
  *
  * Errors   _check: BL_EARG for what is wrong whatever the song: values out of range, options that exclude each other.
  *          _apply: what reading the files says; a beats file is named with the line at fault (BL_EFORMAT): no number, times
@@ -23,7 +24,7 @@
 #include "infer/plan.h"
 
 typedef struct infer_overrides {
-    const char *plan, *beats, *key, *tempo; /* NULL: not given */
+    const char *plan, *beats, *key, *tempo, *chords; /* NULL: not given */
     double      bpm;                        /* 0: not given    */
     int64_t     meter;                      /* 0: not given    */
 } infer_overrides;

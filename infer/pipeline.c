@@ -162,7 +162,8 @@ static void add_seconds(run *r, const char *name, double seconds)
 static bl_status check_options(const infer_options *o, bl_error *err)
 {
     const struct { const char *option, *path; } files[] = {
-        { "-o", o->out }, { "--midi", o->midi }, { "--report", o->report }, { "--picture", o->picture } };
+        { "-o", o->out }, { "--midi", o->midi }, { "--report", o->report }, { "--picture", o->picture },
+        { "--write-chords", o->write_chords } };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (files[i].path && infer_outputs_check(files[i].path, err) != BL_OK)
             return err->code;
@@ -228,9 +229,11 @@ static bl_status take_options(run *r, bl_error *err)
         p->keep_existing = !strcmp(o->existing, "keep");
     } else if (!(p->has & INFER_HAS_EXISTING))
         p->keep_existing = 1;
-    if (o->seed >= 0)
+    if (o->seed >= 0) {
+        if (p->origin.made && p->has & INFER_HAS_SEED && p->seed != o->seed)
+            infer_plan_edited(p, INFER_HAS_SEED);
         p->seed = o->seed;
-    else if (!(p->has & INFER_HAS_SEED))
+    } else if (!(p->has & INFER_HAS_SEED))
         p->seed = 1;
     p->has |= INFER_HAS_EXISTING | INFER_HAS_SEED;
     return p->has & INFER_HAS_GENRE ? infer_check_genre(p, r->model_dir, err) : BL_OK;
@@ -462,6 +465,19 @@ static bl_status write_midi(run *r, bl_error *err)
     return bl_fail(err, own.code, "%s: cannot write it: %s", r->o->midi, own.msg);
 }
 
+static bl_status write_chords(run *r, bl_error *err)
+{
+    const char *temporary = infer_outputs_add(&r->outputs, r->o->write_chords, err);
+    char *text = temporary ? infer_plan_sheet_text(r->plan, err) : NULL;
+    bl_error own = { 0 };
+    if (!text)
+        return err->code;
+    if (bl_write_file(temporary, text, strlen(text), &own) != BL_OK)
+        bl_fail(err, own.code, "%s: cannot write it: %s", r->o->write_chords, own.msg);
+    free(text);
+    return err->code;
+}
+
 static bl_status write_report(run *r, bl_error *err)
 {
     const char *temporary = infer_outputs_add(&r->outputs, r->o->report, err);
@@ -479,6 +495,8 @@ static bl_status put_out(run *r, bl_error *err)
     bl_status status = o->out ? infer_outputs_audio(&r->outputs, o->out, &r->mix, err) : BL_OK;
     if (status == BL_OK && o->midi)
         status = write_midi(r, err);
+    if (status == BL_OK && o->write_chords)
+        status = write_chords(r, err);
     if (status == BL_OK && o->picture)
         status = draw(r, err);
     if ((status = stage(r, "write", status, err)) != BL_OK)

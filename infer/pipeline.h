@@ -24,7 +24,7 @@ typedef struct infer_options {
     const char *const *intervals;   /* "10-20.5", "1:05-1:20", "30-" (to the end) */
     int         n_intervals;
     const char *existing;           /* "keep", "drop"; NULL: keep                */
-    const char *stems, *midi, *report, *picture; /* NULL: not wanted      */
+    const char *stems, *midi, *report, *picture, *write_chords; /* NULL: not wanted      */
     int64_t     seed;               /* -1: the plan's, else 1                    */
     int         threads;            /* 0: all                                    */
     int         dry, force, quiet;

@@ -17,6 +17,8 @@ void infer_plan_free(infer_plan *plan)
     free(plan->sections);
     free(plan->phrases);
     music_score_free(&plan->score);
+    music_chord_sheet_free(&plan->sheet);
+    infer_origin_free(&plan->origin);
     memset(plan, 0, sizeof *plan);
 }
 
@@ -154,16 +156,19 @@ const infer_plan_part infer_plan_parts[] = {
     { "chords", INFER_HAS_CHORDS, INFER_HAS_NOTES },
     { "sections", INFER_HAS_SECTIONS, INFER_HAS_NOTES },
     { "genre", INFER_HAS_GENRE, INFER_HAS_NOTES },
+    { "seed", INFER_HAS_SEED, INFER_HAS_NOTES },
     { "intervals", INFER_HAS_INTERVALS, INFER_HAS_NOTES },
     { "notes", INFER_HAS_NOTES, 0 },
 };
 const int infer_plan_n_parts = (int)(sizeof infer_plan_parts / sizeof *infer_plan_parts);
 
 /* What an edit has put out of date; parts stand in the order in which one follows from another. */
-unsigned infer_plan_stale(const json_t *root)
+unsigned infer_plan_stale(const json_t *root, unsigned local, unsigned *was_edited)
 {
     const json_t *made_from = json_object_get(root, "made_from");
     unsigned edited = 0, stale = 0;
+    if (was_edited)
+        *was_edited = 0;
     if (!json_is_object(made_from))
         return 0;
     for (int i = 0; i < infer_plan_n_parts; i++) {
@@ -175,11 +180,15 @@ unsigned infer_plan_stale(const json_t *root)
         snprintf(text, sizeof text, "%016llx", (unsigned long long)infer_plan_fingerprint(value));
         if (!json_is_string(print) || strcmp(json_string_value(print), text) != 0)
             edited |= infer_plan_parts[i].has;
+        if (infer_plan_parts[i].has & local)
+            continue;
         if ((edited | stale) & infer_plan_parts[i].has)
             stale |= infer_plan_parts[i].stale;
         if (edited & infer_plan_parts[i].has)
             stale &= ~infer_plan_parts[i].has; /* somebody means it */
     }
+    if (was_edited)
+        *was_edited = edited;
     return stale;
 }
 
@@ -189,6 +198,11 @@ void infer_plan_edited(infer_plan *p, unsigned edited)
     for (int i = 0; i < infer_plan_n_parts; i++)
         if ((edited | stale) & infer_plan_parts[i].has)
             stale |= infer_plan_parts[i].stale;
+    if (stale & INFER_HAS_NOTES && p->origin.known && !((edited | stale) & INFER_HAS_DOWNBEATS)) {
+        p->origin.stale = 1;
+        if (infer_plan_any_by_hand(p)) /* what somebody has edited stays */
+            stale &= ~(unsigned)INFER_HAS_NOTES;
+    }
     infer_plan_forget(p, stale & ~edited);
 }
 
@@ -224,8 +238,12 @@ void infer_plan_forget(infer_plan *p, unsigned what)
         p->phrases = NULL;
         p->n_phrases = 0;
     }
-    if (what & INFER_HAS_NOTES)
+    if (what & INFER_HAS_NOTES) {
+        const int made = p->origin.made;
         music_score_free(&p->score);
+        infer_origin_free(&p->origin);
+        p->origin.made = made;
+    }
     if (what & INFER_HAS_INSTRUMENTS)
         p->n_instruments = 0;
     if (what & INFER_HAS_INTERVALS)

@@ -15,20 +15,26 @@
  *           fingerprint of every part as backline wrote it, so an edited part is recognised: what was derived from it
  *           and was not edited itself is out of date and is dropped on reading, as if it had been deleted:
  *               tempo -> beats, downbeats -> chords, notes     key, melody -> chords, notes     chords -> notes
- *               meter -> downbeats -> chords, notes            genre, intervals, sections -> notes
+ *               meter -> downbeats -> chords, notes            genre, intervals, sections, seed -> notes
  *               downbeats -> sections                          melody -> sections, phrases
  *           Without made_from everything present is taken as it stands.
+ * Notes     are renewed bar by bar. An edited chord renews the bars in which it differs from what the notes were made for; an edit of
+ *           what all notes follow from (key, genre, seed, sections, intervals) renews every bar, and of beats the notes as a whole.
+ *           A bar of an instrument in which somebody has edited notes, or deleted some, is played as it stands; only beats
+ *           that move outrank that, unless notes were edited after them.
+ * Sheet     chords may also be a text (music/chord_sheet.h), in the JSON or a file: laid over the bars once these are known.
  * Units     Seconds, rounded to 10 us (so that a plan survives being written and read); MIDI numbers; velocity 1..127;
  *           LUFS and dBTP.
- * Errors    Reading: BL_EIO, BL_EFORMAT: not JSON (with line), or a value that cannot be, named by its place
- *           ("song.json: notes[3].pitch: expected a whole number from 0 to 127, got \"C4\""). The plan is then zeroed.
+ * Errors    Reading: BL_EIO, BL_EFORMAT: not JSON (with line and column), or a value that cannot be, named by its line and place
+ *           ("song.json line 12: notes[3].pitch: expected a whole number from 0 to 127, got \"C4\""). The plan is then zeroed.
  * Memory    Reading fills a zeroed plan; release with infer_plan_free, which leaves a zeroed one.
- * Tested    tests/infer/test_plan.c
+ * Tested    tests/infer/test_plan.c, tests/infer/test_edits.c
  */
 #ifndef BL_INFER_PLAN_H
 #define BL_INFER_PLAN_H
 
 #include "music/arrange.h"
+#include "music/chord_sheet.h"
 #include "music/score.h"
 
 #include <stdint.h>
@@ -85,6 +91,16 @@ typedef struct infer_stage {
     double seconds;
 } infer_stage;
 
+/* Where the notes of a plan that was read come from, so that an edit renews no more than it must. */
+typedef struct infer_origin {
+    int made;                 /* backline wrote the plan: it has a made_from                       */
+    int known;                /* the rest is there; else the notes stand as they are               */
+    int stale;                /* what nobody has edited is out of date                             */
+    music_chord_span *chords; int n_chords;       /* that the notes were made for                  */
+    unsigned char *by_hand;   /* [n_tracks, n_bars], tracks as in the score: edited by somebody    */
+    int n_tracks, n_bars;     /* bar 0 is the time before the first downbeat                       */
+} infer_origin;
+
 typedef struct infer_plan {
     unsigned has;
 
@@ -118,6 +134,9 @@ typedef struct infer_plan {
     int    n_instruments;
 
     music_score score;        /* tracks: the notes of each instrument; markers: sections */
+    infer_origin origin;      /* of these notes                                       */
+    music_chord_sheet sheet;  /* chords that are not laid over the bars yet; no bars: none */
+    int    n_sheet_bars, n_song_bars; /* of a sheet that was laid; 0: none            */
 
     music_interval intervals[INFER_MAX_INTERVALS];
     int    n_intervals;
@@ -147,6 +166,22 @@ void infer_plan_forget(infer_plan *plan, unsigned what);
 
 /* An option of the command line has set these parts: what follows from them is out of date, as after editing the file. */
 void infer_plan_edited(infer_plan *plan, unsigned edited);
+
+/* A chord sheet into the plan, to be laid when its bars are known; its chords outrank those that the plan has. */
+bl_status infer_plan_read_sheet(infer_plan *plan, const char *path, bl_error *err);
+bl_status infer_plan_lay_sheet(infer_plan *plan, bl_error *err);
+/* The plan's chords and sections as a chord sheet: malloc'ed text, NULL on failure. */
+char     *infer_plan_sheet_text(const infer_plan *plan, bl_error *err);
+
+/* What an instrument plays when some bars of the plan's notes for it are out of date: fresh, newly arranged, becomes the plan's
+ * notes with those bars taken from fresh. As it is when the plan has no notes for the instrument. Where old and new
+ * meet, no pitch (of an instrument with one voice: no note) sounds into the next, and what is held into another
+ * chord that it does not belong to ends there. */
+bl_status infer_plan_merge(infer_plan *plan, const char *instrument, int one_voice, music_track *fresh, bl_error *err);
+
+/* 1: somebody has edited notes. */
+int       infer_plan_any_by_hand(const infer_plan *plan);
+void      infer_origin_free(infer_origin *origin);
 
 /* Rounds every time of the plan to 10 us, as it will be written. */
 void infer_plan_round(infer_plan *plan);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 256 << 20 };
+enum { MAX_BYTES = 256 << 20, MAX_ITEMS = 1000000 };
 static const double MAX_TIME_S = 1e6;
 
 typedef struct reader {
@@ -59,12 +59,21 @@ const json_t *infer_plan_present(const json_t *root, const char *key)
     return value && !json_is_null(value) ? value : NULL;
 }
 
+/* A list of no more than MAX_ITEMS. */
+static bl_status list_of(const reader *r, const json_t *list, const char *key, const char *what, size_t *n)
+{
+    *n = json_array_size(list);
+    if (!json_is_array(list))
+        return expected(r, key, what, list);
+    return *n <= MAX_ITEMS ? BL_OK : bl_fail(r->err, BL_EFORMAT, "%s: %s: more than %d of them", r->name, key, MAX_ITEMS);
+}
+
 static bl_status times(const reader *r, const json_t *list, const char *key, double **out, int *n)
 {
     char where[64];
-    const size_t count = json_array_size(list);
-    if (!json_is_array(list))
-        return expected(r, key, "a list of seconds", list);
+    size_t count;
+    if (list_of(r, list, key, "a list of seconds", &count) != BL_OK)
+        return r->err->code;
     if (!(*out = malloc((count ? count : 1) * sizeof **out)))
         return bl_fail(r->err, BL_ENOMEM, "%s: no memory for %zu times", r->name, count);
     for (size_t i = 0; i < count; i++) {
@@ -118,12 +127,20 @@ static bl_status note(const reader *r, const json_t *item, const char *where, mu
     return BL_OK;
 }
 
+static bl_status read_sheet(const reader *r, const json_t *text, infer_plan *p)
+{
+    bl_error own = { 0 };
+    if (music_chord_sheet_parse(json_string_value(text), "chords", &p->sheet, &own) == BL_OK)
+        return BL_OK;
+    return bl_fail(r->err, own.code, "%s: %s%s", r->name, strncmp(own.msg, "chords", 6) ? "chords: " : "", own.msg);
+}
+
 static bl_status read_chords(const reader *r, const json_t *list, infer_plan *p)
 {
     char where[64];
-    const size_t n = json_array_size(list);
-    if (!json_is_array(list))
-        return expected(r, "chords", "a list", list);
+    size_t n;
+    if (list_of(r, list, "chords", "a list, or a chord sheet as a text", &n) != BL_OK)
+        return r->err->code;
     if (!(p->chords = calloc(n ? n : 1, sizeof *p->chords)))
         return bl_fail(r->err, BL_ENOMEM, "%s: no memory for %zu chords", r->name, n);
     for (size_t i = 0; i < n; i++) {
@@ -151,9 +168,9 @@ static bl_status read_chords(const reader *r, const json_t *list, infer_plan *p)
 static bl_status read_melody(const reader *r, const json_t *list, infer_plan *p)
 {
     char where[64];
-    const size_t n = json_array_size(list);
-    if (!json_is_array(list))
-        return expected(r, "melody", "a list", list);
+    size_t n;
+    if (list_of(r, list, "melody", "a list", &n) != BL_OK)
+        return r->err->code;
     if (!(p->melody = calloc(n ? n : 1, sizeof *p->melody)))
         return bl_fail(r->err, BL_ENOMEM, "%s: no memory for %zu notes", r->name, n);
     for (size_t i = 0; i < n; i++) {
@@ -169,9 +186,9 @@ static bl_status read_melody(const reader *r, const json_t *list, infer_plan *p)
 static bl_status read_sections(const reader *r, const json_t *list, infer_plan *p)
 {
     char where[64], place[96];
-    const size_t n = json_array_size(list);
-    if (!json_is_array(list))
-        return expected(r, "sections", "a list", list);
+    size_t n;
+    if (list_of(r, list, "sections", "a list", &n) != BL_OK)
+        return r->err->code;
     if (n && !json_object_get(json_array_get(list, 0), "end") && json_object_get(json_array_get(list, 0), "name"))
         return BL_OK;
     if (!(p->sections = calloc(n ? n : 1, sizeof *p->sections)))
@@ -200,9 +217,9 @@ static bl_status read_sections(const reader *r, const json_t *list, infer_plan *
 static bl_status read_phrases(const reader *r, const json_t *list, infer_plan *p)
 {
     char where[64];
-    const size_t n = json_array_size(list);
-    if (!json_is_array(list))
-        return expected(r, "phrases", "a list", list);
+    size_t n;
+    if (list_of(r, list, "phrases", "a list", &n) != BL_OK)
+        return r->err->code;
     if (!(p->phrases = calloc(n ? n : 1, sizeof *p->phrases)))
         return bl_fail(r->err, BL_ENOMEM, "%s: no memory for %zu phrases", r->name, n);
     for (size_t i = 0; i < n; i++) {
@@ -234,9 +251,10 @@ static bl_status instrument_name(const reader *r, const json_t *value, const cha
 static bl_status read_notes(const reader *r, const json_t *list, infer_plan *p)
 {
     char where[64], place[96], name[64];
-    if (!json_is_array(list))
-        return expected(r, "notes", "a list", list);
-    for (size_t i = 0; i < json_array_size(list); i++) {
+    size_t count;
+    if (list_of(r, list, "notes", "a list", &count) != BL_OK)
+        return r->err->code;
+    for (size_t i = 0; i < count; i++) {
         const json_t *item = json_array_get(list, i);
         music_note one;
         snprintf(where, sizeof where, "notes[%zu]", i);
@@ -360,9 +378,10 @@ static bl_status read_heard(const reader *r, const json_t *root, unsigned stale,
     if ((v = infer_plan_present(root, "tuning")) && number(r, v, "tuning", -100, 100, &p->tuning_cents) != BL_OK)
         return r->err->code;
     if ((v = infer_plan_present(root, "chords")) && !(stale & INFER_HAS_CHORDS)) {
-        if (read_chords(r, v, p) != BL_OK)
+        if ((json_is_string(v) ? read_sheet(r, v, p) : read_chords(r, v, p)) != BL_OK)
             return r->err->code;
-        p->has |= INFER_HAS_CHORDS;
+        if (!json_is_string(v))
+            p->has |= INFER_HAS_CHORDS;
     }
     if ((v = infer_plan_present(root, "melody"))) {
         if (read_melody(r, v, p) != BL_OK)
@@ -373,6 +392,28 @@ static bl_status read_heard(const reader *r, const json_t *root, unsigned stale,
         return r->err->code;
     if ((v = infer_plan_present(root, "phrases")) && !(stale & INFER_HAS_PHRASES))
         return read_phrases(r, v, p);
+    return BL_OK;
+}
+
+/* The notes, and what of them is out of date; none when everything is. */
+static bl_status read_dated_notes(const reader *r, const json_t *root, const json_t *list, unsigned stale, infer_plan *p)
+{
+    unsigned edited;
+    const unsigned all_stale = infer_plan_stale(root, INFER_HAS_CHORDS | INFER_HAS_NOTES, &edited);
+    const int by_bars = !((edited | all_stale) & INFER_HAS_DOWNBEATS);
+    if (!by_bars && stale & INFER_HAS_NOTES)
+        return BL_OK;
+    if (read_notes(r, list, p) != BL_OK)
+        return r->err->code;
+    p->has |= INFER_HAS_NOTES;
+    if (!by_bars || !infer_plan_read_origin(root, p)) {
+        if (stale & INFER_HAS_NOTES)
+            infer_plan_forget(p, INFER_HAS_NOTES);
+        return BL_OK;
+    }
+    p->origin.stale = (all_stale & INFER_HAS_NOTES) != 0;
+    if (p->origin.stale && !infer_plan_any_by_hand(p))
+        infer_plan_forget(p, INFER_HAS_NOTES);
     return BL_OK;
 }
 
@@ -390,11 +431,8 @@ static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale
             return r->err->code;
         p->has |= INFER_HAS_INSTRUMENTS;
     }
-    if ((v = infer_plan_present(root, "notes")) && !(stale & INFER_HAS_NOTES)) {
-        if (read_notes(r, v, p) != BL_OK)
-            return r->err->code;
-        p->has |= INFER_HAS_NOTES;
-    }
+    if ((v = infer_plan_present(root, "notes")) && read_dated_notes(r, root, v, stale, p) != BL_OK)
+        return r->err->code;
     if ((v = infer_plan_present(root, "intervals"))) {
         if (read_intervals(r, v, p) != BL_OK)
             return r->err->code;
@@ -423,6 +461,19 @@ static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale
     return BL_OK;
 }
 
+/* "song.json: notes[3].pitch: ..." as "song.json line 12: notes[3].pitch: ..." */
+static bl_status fail_at_line(const char *text, const char *name, const bl_error *own, bl_error *err)
+{
+    const size_t n = strlen(name);
+    char place[96] = "";
+    int line = 0;
+    if (!strncmp(own->msg, name, n) && !strncmp(own->msg + n, ": ", 2)) {
+        snprintf(place, sizeof place, "%.*s", (int)strcspn(own->msg + n + 2, ": "), own->msg + n + 2);
+        line = infer_plan_line(text, place);
+    }
+    return line ? bl_fail(err, own->code, "%s line %d%s", name, line, own->msg + n) : bl_fail(err, own->code, "%s", own->msg);
+}
+
 bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan, bl_error *err)
 {
     bl_error own = { 0 };
@@ -432,19 +483,20 @@ bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan,
 
     infer_plan_init(plan);
     if (!root)
-        return bl_fail(err, BL_EFORMAT, "%s: line %d: not a plan in JSON: %s", name, why.line, why.text);
+        return bl_fail(err, BL_EFORMAT, "%s line %d column %d: not a plan in JSON: %s", name, why.line, why.column, why.text);
     if (!json_is_object(root))
         expected(&r, "the plan", "an object", NULL);
     else {
-        const unsigned stale = infer_plan_stale(root);
+        const unsigned stale = infer_plan_stale(root, 0, NULL);
         if (read_heard(&r, root, stale, plan) == BL_OK)
             read_wanted(&r, root, stale, plan);
+        plan->origin.made = json_is_object(json_object_get(root, "made_from"));
     }
     json_decref(root);
     if (own.code == BL_OK)
         return BL_OK;
     infer_plan_free(plan);
-    return bl_fail(err, own.code, "%s", own.msg);
+    return fail_at_line(text, name, &own, err);
 }
 
 bl_status infer_plan_read(const char *path, infer_plan *plan, bl_error *err)

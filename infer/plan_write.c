@@ -52,11 +52,44 @@ static json_t *times_value(const double *x, int n)
     return list;
 }
 
-static json_t *note_value(const music_note *x, const char *instrument)
+/* The number of times that are not after time_s. */
+static int passed(const double *times_s, int n, double time_s)
+{
+    int low = 0, high = n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (times_s[middle] <= time_s)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where in the song that is, for people: bar and beat, from 1 on; bar 0 is what comes before the first downbeat. What comes a little
+ * early is meant for the beat. */
+static void set_bar(json_t *o, const infer_plan *p, double time_s, int with_beat)
+{
+    static const double EARLY_S = 0.03;
+    const int bar = passed(p->downbeats_s, p->n_downbeats, time_s + EARLY_S);
+    if (!(p->has & INFER_HAS_DOWNBEATS) || !p->n_downbeats || p->n_beats < 2)
+        return;
+    json_object_set_new(o, "bar", json_integer(bar));
+    if (!with_beat || !bar)
+        return;
+    int at = passed(p->beats_s, p->n_beats, time_s);
+    at = at < 1 ? 1 : at > p->n_beats - 1 ? p->n_beats - 1 : at;
+    const double beat = at + (time_s - p->beats_s[at - 1]) / (p->beats_s[at] - p->beats_s[at - 1]);
+    const double from = passed(p->beats_s, p->n_beats, p->downbeats_s[bar - 1] + EARLY_S);
+    json_object_set_new(o, "beat", json_real(round((beat - from + 1) * 100) / 100));
+}
+
+static json_t *note_value(const infer_plan *p, const music_note *x, const char *instrument)
 {
     json_t *o = json_object();
     if (instrument)
         json_object_set_new(o, "instrument", json_string(instrument));
+    set_bar(o, p, x->onset_s, 1);
     json_object_set_new(o, "onset", json_real(infer_plan_rounded(x->onset_s)));
     json_object_set_new(o, "offset", json_real(infer_plan_rounded(x->offset_s)));
     json_object_set_new(o, "pitch", json_integer(x->pitch));
@@ -64,9 +97,12 @@ static json_t *note_value(const music_note *x, const char *instrument)
     return o;
 }
 
-static json_t *span_value(double start_s, double end_s)
+/* p NULL: without a bar. */
+static json_t *span_value(const infer_plan *p, double start_s, double end_s)
 {
     json_t *o = json_object();
+    if (p) /* what begins with the recording and lasts into the first bar is that bar's */
+        set_bar(o, p, p->n_downbeats && start_s < p->downbeats_s[0] && end_s > p->downbeats_s[0] ? p->downbeats_s[0] : start_s, 0);
     json_object_set_new(o, "start", json_real(infer_plan_rounded(start_s)));
     json_object_set_new(o, "end", json_real(infer_plan_rounded(end_s)));
     return o;
@@ -96,7 +132,7 @@ static void write_heard(json_t *root, const infer_plan *p)
     json_object_set_new(root, "tuning", real_value(p->tuning_cents));
     list = json_array();
     for (int i = 0; i < p->n_chords; i++) {
-        o = span_value(p->chords[i].start_s, p->chords[i].end_s);
+        o = span_value(p, p->chords[i].start_s, p->chords[i].end_s);
         json_object_set_new(o, "chord", json_string(p->chords[i].name));
         if (p->chords[i].confidence > 0)
             json_object_set_new(o, "confidence", share_value(p->chords[i].confidence));
@@ -105,7 +141,7 @@ static void write_heard(json_t *root, const infer_plan *p)
     set_part(root, "chords", p->has & INFER_HAS_CHORDS, list);
     list = json_array();
     for (int i = 0; i < p->n_melody; i++)
-        json_array_append_new(list, note_value(&p->melody[i], NULL));
+        json_array_append_new(list, note_value(p, &p->melody[i], NULL));
     set_part(root, "melody", p->has & INFER_HAS_MELODY, list);
 }
 
@@ -115,7 +151,7 @@ static void write_form(json_t *root, const infer_plan *p)
     const infer_confidence *c = &p->confidence;
     json_t *o, *list = json_array();
     for (int i = 0; i < p->n_sections; i++) {
-        o = span_value(p->sections[i].start_s, p->sections[i].end_s);
+        o = span_value(p, p->sections[i].start_s, p->sections[i].end_s);
         json_object_set_new(o, "label", text_value(p->sections[i].label));
         json_object_set_new(o, "name", p->sections[i].name[0] ? text_value(p->sections[i].name) : json_null());
         json_array_append_new(list, o);
@@ -123,7 +159,7 @@ static void write_form(json_t *root, const infer_plan *p)
     set_part(root, "sections", p->has & INFER_HAS_SECTIONS, list);
     list = json_array();
     for (int i = 0; i < p->n_phrases; i++)
-        json_array_append_new(list, span_value(p->phrases[i].start_s, p->phrases[i].end_s));
+        json_array_append_new(list, span_value(NULL, p->phrases[i].start_s, p->phrases[i].end_s));
     set_part(root, "phrases", p->has & INFER_HAS_PHRASES, list);
     list = json_array();
     for (int i = 0; i < p->n_heard; i++) {
@@ -171,14 +207,14 @@ static void write_wanted(json_t *root, const infer_plan *p)
     set_part(root, "instruments", p->has & INFER_HAS_INSTRUMENTS, list);
     list = json_array();
     for (int i = 0; i < p->n_intervals; i++)
-        json_array_append_new(list, span_value(p->intervals[i].start_s, p->intervals[i].end_s));
+        json_array_append_new(list, span_value(NULL, p->intervals[i].start_s, p->intervals[i].end_s));
     json_object_set_new(root, "intervals", list);
     json_object_set_new(root, "existing", p->has & INFER_HAS_EXISTING ? json_string(p->keep_existing ? "keep" : "drop") : json_null());
     json_object_set_new(root, "seed", p->has & INFER_HAS_SEED ? json_integer(p->seed) : json_null());
     list = json_array();
     for (int t = 0; t < p->score.n_tracks; t++)
         for (int i = 0; i < p->score.tracks[t].n_notes; i++)
-            json_array_append_new(list, note_value(&p->score.tracks[t].notes[i], p->score.tracks[t].name));
+            json_array_append_new(list, note_value(p, &p->score.tracks[t].notes[i], p->score.tracks[t].name));
     set_part(root, "notes", p->has & INFER_HAS_NOTES, list);
 }
 
@@ -208,10 +244,15 @@ static void write_figures(json_t *root, const infer_plan *p)
         snprintf(text, sizeof text, "%016llx", (unsigned long long)infer_plan_fingerprint(value));
         json_object_set_new(o, infer_plan_parts[i].key, json_string(text));
     }
+    if (p->has & INFER_HAS_NOTES && p->has & INFER_HAS_DOWNBEATS)
+        infer_plan_write_origin(p, o);
     json_object_set_new(root, "made_from", o);
 }
 
-/* One line a key, one line a list item that is an object: what people edit stands by itself. */
+/* One line a key, one line a list item that is an object, a few numbers a line: what people edit stands by itself, and a comparison
+ * of two plans shows what differs. */
+enum { NUMBERS_A_LINE = 8 };
+
 typedef struct text_buffer {
     char  *text;
     size_t n, capacity;
@@ -248,11 +289,27 @@ static void append_value(text_buffer *b, const json_t *value)
 
 static void append_list(text_buffer *b, const json_t *list)
 {
+    const int numbers = json_is_number(json_array_get(list, 0));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        append(b, i ? ",\n  " : "[\n  ");
+        append(b, !i ? "[\n  " : numbers && i % NUMBERS_A_LINE ? ", " : ",\n  ");
         append_value(b, json_array_get(list, i));
     }
     append(b, "\n ]");
+}
+
+/* One line a key. */
+static void append_keys(text_buffer *b, const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    int n = 0;
+    json_object_foreach((json_t *)object, key, value) {
+        append(b, n++ ? ",\n  \"" : "{\n  \"");
+        append(b, key);
+        append(b, "\": ");
+        append_value(b, value);
+    }
+    append(b, n ? "\n }" : "{}");
 }
 
 char *infer_plan_text(const infer_plan *plan, bl_error *err)
@@ -270,8 +327,10 @@ char *infer_plan_text(const infer_plan *plan, bl_error *err)
             append(&b, b.n > 1 ? ",\n \"" : "\n \"");
             append(&b, key);
             append(&b, "\": ");
-            if (json_is_object(json_array_get(value, 0)))
+            if (json_is_object(json_array_get(value, 0)) || json_array_size(value) > NUMBERS_A_LINE)
                 append_list(&b, value);
+            else if (!strcmp(key, "made_from"))
+                append_keys(&b, value);
             else
                 append_value(&b, value);
         }
