@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_SLOTS_A_BAR = 32, MAX_TIMES = 64, MAX_LINE = 4096 };
 
@@ -173,9 +174,10 @@ static const char *read_header(parser *p, const char *at)
     p->in_section = p->section_times = 1;
     p->section_line = p->line;
     p->section_bar = p->line_bar = p->repeat_bar = p->sheet->n_bars;
-    for (size_t i = 0; i < n; i++)
-        p->section[i] = (char)tolower((unsigned char)name[i]);
-    p->section[n] = '\0';
+    snprintf(p->section, sizeof p->section, "%.*s", (int)n, name);
+    for (int i = 0; i < p->sheet->n_sections; i++) /* namesakes are spelled alike */
+        if (!strcasecmp(p->sheet->sections[i].name, p->section))
+            strcpy(p->section, p->sheet->sections[i].name);
     return end + 1;
 }
 
@@ -235,9 +237,26 @@ static bl_status add_slot(parser *p, const char *word)
     return BL_OK;
 }
 
+/* "(Am)": what sounds before the first bar. */
+static bl_status read_pickup(parser *p, const char *word)
+{
+    const size_t n = strlen(word);
+    if (p->sheet->n_bars || p->n_open || p->sheet->pickup[0] || word[n - 1] != ')')
+        return fault(p, "a chord in brackets sounds before the first bar, and stands there alone, as (Am); got ", word);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(n - 2), word + 1);
+    if (!strcmp(name, "/") || add_slot(p, name) != BL_OK)
+        return no_chord(p, name);
+    strcpy(p->sheet->pickup, p->open[0]);
+    p->n_open = 0;
+    return BL_OK;
+}
+
 static bl_status read_word(parser *p, const char *word)
 {
     const int times = times_of(word);
+    if (*word == '(')
+        return read_pickup(p, word);
     if (times < 0)
         return fault(p, "expected a repeat of x1 to x64, got ", word);
     if (!strcmp(word, "%")) {

@@ -2,7 +2,7 @@
  *
  *     # Am all the way, but not quite
  *     [verse] x2
- *     Am | F | C | G/B
+ *     (E7) Am | F | C | G/B
  *     Am | %  | F / / G | E7      x2
  *     [chorus]
  *     |: F G | Am :|
@@ -13,7 +13,8 @@
  *           two beats, one, one). / (or . or -) holds a chord for another share; % is the bar before again; x2 at the end of
  *           a line, and |: ... :| (x3), repeat; N.C. is silence. # begins a comment where it begins a word.
  * Sections  [name] begins one; x2 behind it plays it twice. A section without bars has those of the first one of its name.
- * Laying    The first bar lies on the first downbeat; its chord reaches back to the song's start. Bar follows bar to the last downbeat,
+ * Laying    The first bar lies on the first downbeat; without a chord in
+ *           brackets its own reaches back to the song's start. Bar follows bar to the last downbeat,
  *           whose bar lasts to the end. A sheet that is shorter than the song begins again; one with sections goes
  *           on with its last section instead. What is longer is not played.
  * Writing   The other way about: bars of four to a line, a chord a beat at the most; what changes between beats is written at the next
@@ -42,6 +43,7 @@ typedef struct music_sheet_section {
 typedef struct music_chord_sheet {
     char               (*slots)[16];  int n_slots;     /* a chord's name; "": the one before is held */
     music_sheet_bar     *bars;        int n_bars;
+    char                 pickup[16];  /* before the first bar; "": the first bar's chord   */
     music_sheet_section *sections;    int n_sections;  /* none, or the first from bar 0 on           */
 } music_chord_sheet;
 

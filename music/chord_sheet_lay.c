@@ -119,7 +119,7 @@ bl_status music_chord_sheet_lay(const music_chord_sheet *sheet, const music_shee
 {
     int n = 0;
     song_bar *bars = song_bars(g, &n, err);
-    size_t most = 1;
+    size_t most = 2;
     const char *name = "N";
     memset(laid, 0, sizeof *laid);
     if (!bars || !n) {
@@ -136,6 +136,8 @@ bl_status music_chord_sheet_lay(const music_chord_sheet *sheet, const music_shee
         return bl_fail(err, BL_ENOMEM, "no memory for the chords");
     }
     laid->n_song_bars = n;
+    if (sheet->pickup[0])
+        lay_chord(laid, 0, bars[0].start_s, sheet->pickup);
     for (int i = 0; i < n; i++) {
         const int k = sheet_bar(sheet, i);
         const music_sheet_bar *bar = &sheet->bars[k];
@@ -146,7 +148,7 @@ bl_status music_chord_sheet_lay(const music_chord_sheet *sheet, const music_shee
             const double from = share_beat(j, bar->n, bars[i].n_beats), to = share_beat(j + 1, bar->n, bars[i].n_beats);
             if (sheet->slots[bar->first + j][0])
                 name = sheet->slots[bar->first + j];
-            lay_chord(laid, i == 0 && j == 0 ? 0 : beat_time(g, &bars[i], from),
+            lay_chord(laid, i == 0 && j == 0 && !sheet->pickup[0] ? 0 : beat_time(g, &bars[i], from),
                       j + 1 < bar->n ? beat_time(g, &bars[i], to) : bars[i].end_s, name);
         }
     }
@@ -192,6 +194,16 @@ static void write_bar(FILE *out, const music_sheet_grid *g, const song_bar *bar,
     }
 }
 
+/* The last chord before the first bar, when it is another one than the bar's. */
+static void write_pickup(FILE *out, const song_bar *first, const music_chord_span *chords, int n)
+{
+    const char *before = "N", *name = chord_at(chords, n, first->start_s);
+    for (int i = 0; i < n && chords[i].start_s < first->start_s - SAME_S; i++)
+        before = chords[i].name;
+    if (first->start_s > SAME_S && strcmp(before, name) != 0)
+        fprintf(out, "(%s) ", strcmp(before, "N") ? before : "N.C.");
+}
+
 char *music_chord_sheet_write(const music_sheet_grid *g, const music_chord_span *chords, int n_chords,
                               const music_sheet_part *sections, int n_sections, const char *comment, bl_error *err)
 {
@@ -219,6 +231,8 @@ char *music_chord_sheet_write(const music_sheet_grid *g, const music_chord_span 
         if (begins)
             fprintf(out, "%s[%s]\n", i ? "\n" : "", begins);
         fprintf(out, "%s", in_line++ ? " | " : "");
+        if (i == 0)
+            write_pickup(out, &bars[0], chords, n_chords);
         write_bar(out, g, &bars[i], chords, n_chords);
     }
     fprintf(out, "\n");

@@ -64,7 +64,7 @@ static void repeats_are_played(void **state)
 static void sections_have_names_repeats_and_namesakes(void **state)
 {
     static const int first[] = { 0, 2, 4, 5, 7 };
-    static const char *const names[] = { "verse 1", "verse 1", "chorus", "verse 1", "end" };
+    static const char *const names[] = { "Verse 1", "Verse 1", "chorus", "Verse 1", "end" };
     (void)state;
     music_chord_sheet s = parsed("[Verse 1] x2\nAm | F\n[chorus]\nC\n[verse 1]\n[ end ] G");
     assert_int_equal(s.n_bars, 8);
@@ -94,6 +94,9 @@ static void a_slip_is_named_by_line_column_and_the_nearest_chord(void **state)
         { "Am | C % | F", "column 8: % stands alone in its bar" },
         { "Am | % C", "column 8: % stands alone in its bar" },
         { "/ Am", "no chord before this to hold" },
+        { "Am (F) | C", "column 4: a chord in brackets sounds before the first bar" },
+        { "(Hm) C", "column 1: \"Hm\" is no chord" },
+        { "(Am C", "stands there alone, as (Am); got \"(Am\"" },
         { "Am x99", "expected a repeat of x1 to x64, got \"x99\"" },
         { "Am x2 F", "column 7: a repeat ends its line" },
         { "x2", "no bars here to repeat" },
@@ -170,6 +173,10 @@ static void a_short_sheet_begins_again_and_a_long_one_is_cut(void **state)
     assert_int_equal(l.n_chords, 8);
     assert_span(&l, 3, downbeats[3], downbeats[4], "Am");
     music_laid_sheet_free(&l);
+    l = laid("(E7) Am | F");
+    assert_span(&l, 0, 0, downbeats[0], "E7");
+    assert_span(&l, 1, downbeats[0], downbeats[1], "Am");
+    music_laid_sheet_free(&l);
     l = laid("[verse]\nAm | F\n[chorus]\nC | G");
     assert_int_equal(l.n_sections, 4); /* verse, chorus, chorus, chorus */
     assert_string_equal(l.sections[0].name, "verse");
@@ -203,14 +210,14 @@ static void a_song_without_downbeats_is_counted_from_its_first_beat(void **state
 
 static void a_sheet_that_was_written_lays_the_same_chords(void **state)
 {
-    static const char text[] = "[verse]\nAm | F G | C D E | A / B C\n[chorus]\nN.C. | Am7/G | Bbmaj7 | / / C G\n";
+    static const char text[] = "[Verse]\n(E7) Am | F G | C D E | A / B C\n[chorus]\nN.C. | Am7/G | Bbmaj7 | / / C G\n";
     (void)state;
     bl_error err = { 0 };
     const music_sheet_grid g = grid();
     music_laid_sheet a = laid(text);
     char *written = music_chord_sheet_write(&g, a.chords, a.n_chords, a.sections, a.n_sections, "my song", &err);
     assert_non_null(written);
-    assert_string_equal(written, "# my song\n[verse]\nAm | F G | C D E | A B C\n\n[chorus]\nN.C. | Am7/G | Bbmaj7 | Bbmaj7 C G\n");
+    assert_string_equal(written, "# my song\n[Verse]\n(E7) Am | F G | C D E | A B C\n\n[chorus]\nN.C. | Am7/G | Bbmaj7 | Bbmaj7 C G\n");
     music_laid_sheet b = laid(written);
     assert_int_equal(a.n_chords, b.n_chords);
     for (int i = 0; i < a.n_chords; i++)
