@@ -283,14 +283,6 @@ static bl_status find_gaps(plan *p, bl_error *err)
     return BL_OK;
 }
 
-/* Swing grows straighter in fast songs, as players' does (Friberg & Sundstrom, "Swing ratios and ensemble timing in jazz
- * performance", Music Perception 19(3), 2002). */
-static void choose_swing(plan *p)
-{
-    const double bpm = 60 / p->period_s, fast = bpm > 160 ? fmin(1, (bpm - 160) / 140) : 0;
-    p->swing = 0.5 + (p->style->swing - 0.5) * (1 - 0.6 * fast);
-}
-
 bl_status plan_build(plan *p, const music_arrange_input *in, bl_error *err)
 {
     static const int blues[] = { 0, 3, 5, 6, 7, 10 };
@@ -307,7 +299,6 @@ bl_status plan_build(plan *p, const music_arrange_input *in, bl_error *err)
     if (s == BL_OK)
         s = read_melody(p, err);
     if (s == BL_OK) {
-        choose_swing(p);
         weigh_fight(p);
         find_end(p);
         set_modes(p);
@@ -329,18 +320,9 @@ void plan_free(plan *p)
     *p = (plan){ 0 };
 }
 
-/* Where a fraction of a unit lies when its second half begins at s. */
-static double swung(double fraction, double s)
-{
-    return fraction < 0.5 ? fraction * 2 * s : s + (fraction - 0.5) * 2 * (1 - s);
-}
-
 double plan_swing(const plan *p, int step, int steps)
 {
-    const double fraction = (double)step / steps, half = floor(2 * fraction);
-    if (steps == 3)
-        return fraction;
-    return p->style->swing_sixteenths ? 0.5 * (half + swung(2 * fraction - half, p->swing)) : swung(fraction, p->swing);
+    return music_style_swing(p->style, 60 / p->period_s, step, steps);
 }
 
 double plan_time(const plan *p, double position)

@@ -59,7 +59,6 @@ typedef struct plan {
     const music_style *style;
     double        *beat;   int n_beats;  /* the last ones may be extrapolated          */
     double         period_s;             /* median beat                                */
-    double         swing;                /* the style's, straighter in fast songs      */
     music_note    *sung;   int n_sung;   /* the melody, by onset                       */
     plan_bar      *bars;   int n_bars;
     plan_section  *sections; int n_sections;

@@ -264,6 +264,21 @@ const char *music_style_genre(const music_style *style)
     return style->genre;
 }
 
+/* Where a fraction of a unit lies when its second half begins at s. */
+static double swung(double fraction, double s)
+{
+    return fraction < 0.5 ? fraction * 2 * s : s + (fraction - 0.5) * 2 * (1 - s);
+}
+
+double music_style_swing(const music_style *style, double bpm, int step, int steps)
+{
+    const double fast = bpm > 300 ? 1 : bpm > 160 ? (bpm - 160) / 140 : 0, s = 0.5 + (style->swing - 0.5) * (1 - 0.6 * fast);
+    const double fraction = (double)step / steps, half = 2 * step >= steps;
+    if (steps == 3)
+        return fraction;
+    return style->swing_sixteenths ? 0.5 * (half + swung(2 * fraction - half, s)) : swung(fraction, s);
+}
+
 const style_part *style_find_part(const music_style *style, const music_instrument *instrument)
 {
     for (int i = 0; i < style->n_parts; i++)

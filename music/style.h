@@ -19,4 +19,9 @@ void         music_style_free(music_style *style);
 /* "rock" */
 const char *music_style_genre(const music_style *style);
 
+/* Where step 0.. of `steps` in a beat lies, 0..1, as the style swings: even steps move, three of them do not. Swing grows
+ * straighter above 160 beats a minute, as players' does (Friberg & Sundstrom, "Swing ratios and ensemble timing in jazz performance",
+ * Music Perception 19(3), 2002). Onsets are meant for such places with four steps, or with three. */
+double music_style_swing(const music_style *style, double bpm, int step, int steps);
+
 #endif

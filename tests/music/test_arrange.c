@@ -77,14 +77,31 @@ static music_arrange_input input_of(const song *s, const music_style *style, uin
         .melody = s->melody, .n_melody = s->n_melody, .style = style, .instruments = all, .n_instruments = N_ALL, .seed = seed };
 }
 
-static double from_grid(const song *s, double t)
+static int compare_gaps(const void *a, const void *b)
 {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double bpm_of(const song *s)
+{
+    double gap[200];
+    for (int i = 0; i + 1 < s->n_beats; i++)
+        gap[i] = s->beats[i + 1] - s->beats[i];
+    qsort(gap, (size_t)s->n_beats - 1, sizeof *gap, compare_gaps);
+    return 60 / gap[(s->n_beats - 1) / 2];
+}
+
+/* Seconds from the nearest place where the style has sixteenths or triplets. */
+static double from_grid(const song *s, const music_style *style, double t)
+{
+    const double bpm = bpm_of(s);
     double best = 1e9;
     for (int i = 0; i + 1 < s->n_beats; i++)
-        for (int k = 0; k <= 12; k++)
-            if (k % 3 == 0 || k % 4 == 0)
-                best = fmin(best, fabs(s->beats[i] + k / 12.0 * (s->beats[i + 1] - s->beats[i]) - t));
-    return best;
+        for (int k = 0; k < 7; k++)
+            best = fmin(best, fabs(s->beats[i] + music_style_swing(style, bpm, k < 4 ? k : k - 4, k < 4 ? 4 : 3) *
+                                   (s->beats[i + 1] - s->beats[i]) - t));
+    return fmin(best, fabs(s->beats[s->n_beats - 1] - t));
 }
 
 /* Classes of the chord at a time, or at one that follows within 31 ms (an onset may be a little early). */
@@ -115,7 +132,7 @@ static double next_beat(const song *s, double t)
 }
 
 /* A note that is no tone of its chord: may the style have it, and does it lead by step to one by the next beat? */
-static int passes(const song *s, const music_style *style, const music_track *t, int i)
+static int passes(const song *s, const music_style *style, const music_track *t, int i, unsigned at_home)
 {
     const unsigned scale = music_key_classes(s->key) | blues_of(s, style);
     const double limit = next_beat(s, t->notes[i].onset_s) + 0.045;
@@ -128,7 +145,7 @@ static int passes(const song *s, const music_style *style, const music_track *t,
             next++;
         for (int k = next; k < t->n_notes && t->notes[k].onset_s - t->notes[next].onset_s <= 0.05; k++)
             if (abs(t->notes[k].pitch - t->notes[from].pitch) <= step && t->notes[k].onset_s <= limit) {
-                if (chord_at(s, t->notes[k].onset_s) >> (t->notes[k].pitch % 12) & 1)
+                if ((at_home | chord_at(s, t->notes[k].onset_s)) >> (t->notes[k].pitch % 12) & 1)
                     return 1;
                 found = k;
             }
@@ -147,15 +164,15 @@ static void check_track(const song *s, const music_style *style, const music_tra
     for (int i = 0; i < t->n_notes; i++) {
         const music_note *n = &t->notes[i];
         int sounding = 0;
-        if (from_grid(s, n->onset_s) > 0.035)
+        if (from_grid(s, style, n->onset_s) > 0.035)
             fail_msg("%s: onset %g off the grid", t->name, n->onset_s);
         assert_true(n->offset_s - n->onset_s > 0.0599);
         assert_true(n->onset_s >= s->beats[0] && n->offset_s <= s->duration_s);
         assert_true(n->velocity >= 30 && n->velocity <= 127);
         assert_true(n->pitch >= in->lowest && n->pitch <= in->highest);
         const style_part *part = style_find_part(style, in);
-        unsigned home = chord_at(s, n->onset_s) | (part->fills.n || part->role == STYLE_LINE ? blues_of(s, style) : 0);
-        if (!t->is_drums && !(home >> (n->pitch % 12) & 1) && !passes(s, style, t, i))
+        unsigned at_home = part->fills.n || part->role == STYLE_LINE ? blues_of(s, style) : 0;
+        if (!t->is_drums && !((at_home | chord_at(s, n->onset_s)) >> (n->pitch % 12) & 1) && !passes(s, style, t, i, at_home))
             fail_msg("%s, %s: pitch %d at %g s is no tone of the chord, nor does it lead to one", music_style_genre(style), t->name,
                      n->pitch, n->onset_s);
         for (int k = 0; k < t->n_notes; k++) {
@@ -284,12 +301,14 @@ static void the_bass_shows_the_root_of_every_new_chord(void **state)
         music_score score = arrange_some(&s, genres[g], bass, 1, NULL, 0);
         for (int bar = 0; bar < 24; bar++) {
             music_chord c;
-            int found = 0;
+            int first = -1;
             assert_true(music_chord_parse(s.chords[bar].name, &c));
-            for (int k = 0; k < score.tracks[0].n_notes; k++)
-                if (fabs(score.tracks[0].notes[k].onset_s - s.downbeats[bar]) < 0.03)
-                    found = score.tracks[0].notes[k].pitch % 12 == c.root;
-            assert_true(found);
+            for (int k = score.tracks[0].n_notes - 1; k >= 0; k--)
+                if (score.tracks[0].notes[k].onset_s > s.downbeats[bar] - 0.03)
+                    first = k;
+            if (score.tracks[0].notes[first].onset_s > s.downbeats[bar] + (s.beats[1] - s.beats[0]) || score.tracks[0].notes[first].pitch % 12 != c.root)
+                fail_msg("%s, bar %d: the bass begins with pitch %d at %g s", genres[g], bar + 1, score.tracks[0].notes[first].pitch,
+                         score.tracks[0].notes[first].onset_s);
         }
         music_score_free(&score);
     }
@@ -337,6 +356,8 @@ static void chords_move_little_and_do_not_cross(void **state)
         for (int i = 0; i < score.tracks[0].n_notes; i++)
             if (score.tracks[0].notes[i].onset_s <= t && score.tracks[0].notes[i].offset_s > t && k < 8)
                 now[k++] = score.tracks[0].notes[i].pitch;
+        if (k == 0) /* not yet */
+            continue;
         assert_int_equal(k, 4);
         for (int i = 0; i < 4; i++) /* sort */
             for (int j = i + 1; j < 4; j++)
@@ -349,7 +370,7 @@ static void chords_move_little_and_do_not_cross(void **state)
             moved += abs(now[i] - before[i]);
         memcpy(before, now, sizeof before);
     }
-    assert_true(moved / n < 2.6); /* semitones a voice a change */
+    assert_true(n >= 4 * 10 && moved / n < 2.6); /* semitones a voice a change */
     music_score_free(&score);
 }
 
