@@ -94,6 +94,7 @@ const char *const blocks_config_sections[] = {
     "chords", "chords_training",                                                     /* train_chords            */
     "bilstm", "temporal",                                                            /* train_bilstm            */
     "separator", "separation", "separation_training",                                /* train_separator         */
+    "arranger", "arranger_training",                                                 /* train_arranger          */
     "beats", "beat_network", "tcn_block",                                            /* train_beats             */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,

@@ -34,7 +34,7 @@ bl_status infer_model_path(char *out, const char *model_dir, const char *name, b
         { "autoencoder.h5", "train_autoencoder" }, { "segmenter.h5", "train_segmenter" },
         { "tone_detector.h5", "train_tone_detector" }, { "classifier.h5", "train_classifier" },
         { "wavegan.h5", "train_wavegan" }, { "bilstm.h5", "train_bilstm" },
-        { "chords.h5", "train_chords" }, { "separator.h5", "train_separator" },
+        { "chords.h5", "train_chords" }, { "arranger.h5", "train_arranger" }, { "separator.h5", "train_separator" },
     };
     const char *program = "train_wavegan";
     if (bl_path_join(out, model_dir, name, err) != BL_OK)

@@ -8,7 +8,7 @@
  *     infer_analyzer_beats    what sounds like a beat and like a downbeat (blocks/beat_tracker.h)
  *     infer_analyzer_listen   sung notes, tempo, beats, bars (audio/rhythm.h), key, sections, phrases
  *     infer_analyzer_tracks   the kept accompaniment as instrument tracks (blocks/segmenter.h, tone_detector.h)
- *     infer_analyzer_chords   chords for a bare melody (music/harmony.h), or those heard in the accompaniment (music/chord_path.h)
+ *     infer_analyzer_chords   chords for a bare melody (blocks/harmonizer.h), or those heard in the accompaniment (music/chord_path.h)
  *
  * What the plan already holds (plan->has) is obeyed and not looked for; what it lacks is filled in.
  *
@@ -104,7 +104,7 @@ bl_status infer_analyzer_harmony(infer_song *song, const infer_plan *plan, const
 bl_status infer_analyzer_tracks(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* Heard in the accompaniment, or worked out for the melody by the genre's habits (sets plan->genre_chords). */
-bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, bl_error *err);
+bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* model_dir/name, or BL_EIO that says which program makes it. */
 bl_status infer_model_path(char *out, const char *model_dir, const char *name, bl_error *err);

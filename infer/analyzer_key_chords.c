@@ -2,10 +2,10 @@
 
 #include "audio/key.h"
 #include "base/file.h"
+#include "blocks/harmonizer.h"
 #include "infer/genre.h"
 #include "music/chord_key.h"
 #include "music/chord_path.h"
-#include "music/harmony.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -109,31 +109,59 @@ bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_s
 
 /* ---- chords ---- */
 
-/* Chords that suit the melody, by the habits of a genre. */
-static bl_status arrange_chords(infer_plan *plan, const music_key *key, bl_error *err)
+/* The plan's sections, labels as numbers. NULL: no memory. */
+static music_harmony_section *sections_of(const infer_plan *plan, bl_error *err)
 {
-    char path[BL_PATH_MAX];
-    music_harmony_table *table = NULL;
-    int *is_downbeat = NULL;
+    music_harmony_section *out = calloc((size_t)plan->n_sections + 1, sizeof *out);
+    if (!out)
+        bl_fail(err, BL_ENOMEM, "no memory for the chords");
+    for (int i = 0; out && i < plan->n_sections; i++) {
+        int first = 0;
+        while (strcmp(plan->sections[first].label, plan->sections[i].label))
+            first++;
+        out[i] = (music_harmony_section){ plan->sections[i].start_s, plan->sections[i].end_s, first };
+    }
+    return out;
+}
+
+/* The genre's section of configs/harmony.ini, its own or that of what it is like. */
+static bl_status find_habits(infer_plan *plan, char path[BL_PATH_MAX], bl_error *err)
+{
     const int known = infer_genre_section(plan->genre, "configs/harmony.ini", plan->genre_chords, err);
-    bl_status status = known < 0 ? err->code : bl_find_shipped(path, "configs/harmony.ini", err);
-    if (status == BL_OK && !known)
-        status = bl_fail(err, BL_EARG, "no chords for the genre \"%s\": %s has no section [%s], and its file in configs/styles has no "
-                                       "\"like = GENRE\" that names one", plan->genre, path, plan->genre);
-    if (status == BL_OK)
-        status = (table = music_harmony_table_load(path, err)) && (is_downbeat = find_downbeats(plan, err)) ? BL_OK : err->code;
+    if (known < 0 || bl_find_shipped(path, "configs/harmony.ini", err) != BL_OK)
+        return err->code;
+    return known ? BL_OK : bl_fail(err, BL_EARG, "no chords for the genre \"%s\": %s has no section [%s], and its file in configs/styles has no "
+                                                 "\"like = GENRE\" that names one", plan->genre, path, plan->genre);
+}
+
+/* Chords that suit the melody, by the habits of a genre. */
+static bl_status arrange_chords(infer_plan *plan, const music_key *key, const char *model_dir, bl_error *err)
+{
+    char habits[BL_PATH_MAX], model[BL_PATH_MAX];
+    music_harmony_table *table = NULL;
+    blocks_harmonizer *harmonizer = NULL;
+    int *is_downbeat = NULL;
+    music_harmony_section *sections = NULL;
+    bl_status status = find_habits(plan, habits, err);
+    if (status == BL_OK && (infer_ear_path(model, model_dir, "arranger.h5", err) != BL_OK || !(table = music_harmony_table_load(habits, err)) ||
+                            !(harmonizer = blocks_harmonizer_load(model, err)) || !(is_downbeat = find_downbeats(plan, err)) ||
+                            !(sections = sections_of(plan, err))))
+        status = err->code;
     if (status == BL_OK) {
         const music_harmony_input in = { .beats_s = plan->beats_s, .n_beats = plan->n_beats, .is_downbeat = is_downbeat,
                                          .beats_per_bar = plan->beats_per_bar, .melody = plan->melody, .n_melody = plan->n_melody,
-                                         .key = *key, .genre = plan->genre_chords, .start_s = 0, .end_s = plan->duration_s };
-        status = music_harmonize(table, &in, &plan->chords, &plan->n_chords, err);
+                                         .key = *key, .genre = plan->genre_chords, .sections = sections, .n_sections = plan->n_sections,
+                                         .start_s = 0, .end_s = plan->duration_s };
+        status = blocks_harmonizer_run(harmonizer, table, &in, &plan->chords, &plan->n_chords, err);
     }
+    free(sections);
     free(is_downbeat);
+    blocks_harmonizer_free(harmonizer);
     music_harmony_table_free(table);
     return status;
 }
 
-bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, bl_error *err)
+bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err)
 {
     music_key key = { 0, 0 };
     bl_status status;
@@ -143,7 +171,7 @@ bl_status infer_analyzer_chords(const infer_song *song, infer_plan *plan, bl_err
     if (has_accompaniment(plan))
         status = heard_chords(song, plan, &key, &plan->chords, &plan->n_chords, err);
     else
-        status = arrange_chords(plan, &key, err);
+        status = arrange_chords(plan, &key, model_dir, err);
     if (status == BL_OK)
         plan->has |= INFER_HAS_CHORDS;
     infer_plan_round(plan);

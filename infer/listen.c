@@ -79,7 +79,7 @@ static bl_status decide(run *r, const arguments *a, bl_error *err)
     if (status == BL_OK)
         status = stage(r, "listen", infer_analyzer_listen(song, plan, err));
     if (status == BL_OK)
-        status = stage(r, "chords", infer_analyzer_chords(song, plan, err));
+        status = stage(r, "chords", infer_analyzer_chords(song, plan, r->model_dir, err));
     if (status == BL_OK && a->picture && !song->sketch)
         status = stage(r, "sketch", make_sketch(song, err));
     return status;

@@ -313,7 +313,7 @@ static bl_status hear(run *r, bl_error *err)
         return err->code;
     status = infer_tone_generator_genre(r->generator, p->genre, p->genre_sounds, err);
     if (status == BL_OK)
-        status = infer_analyzer_chords(&r->song, p, err);
+        status = infer_analyzer_chords(&r->song, p, r->model_dir, err);
     if (status == BL_OK)
         status = infer_arranger_run(p, err);
     if (stage(r, "arrange", status, err) != BL_OK)

@@ -1,473 +1,364 @@
-#include "base/config.h"
-#include "music/harmony.h"
+#include "music/harmony_private.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CHORDS = 24, MAX_GENRES = 32, NAME = 16 };
+enum { N = MUSIC_DEGREES, LONGEST = MUSIC_LONGEST_CHORD };
 
-/* One mode's tables, in the order of its chords line. */
-typedef struct mode_table {
-    int    n;
-    char   name[MAX_CHORDS][NAME];
-    double share[MAX_CHORDS];
-    double stay[2];                       /* at a bar line, in mid-bar                        */
-    double after[MAX_CHORDS][MAX_CHORDS]; /* rows sum to 1, zero diagonal                     */
-    double sung[MAX_CHORDS][13];          /* twelve semitones above the tonic, then constant  */
-} mode_table;
+/* ---- degrees ---- */
 
-typedef struct genre_table {
-    char   name[32];
-    double evidence, grammar, cadence, change[2];
-    double prefer[2][MAX_CHORDS];             /* per mode */
-    double moves[2][MAX_CHORDS][MAX_CHORDS];
-    char   spell[2][MAX_CHORDS][NAME];
-} genre_table;
-
-struct music_harmony_table {
-    mode_table  mode[2];
-    genre_table genre[MAX_GENRES];
-    int         n_genres;
-};
-
-static int line_of(const bl_config *c, const char *section, const char *key)
+static int wrap(int pitch)
 {
-    for (int i = 0; i < bl_config_count(c); i++) {
-        const bl_config_entry *e = bl_config_at(c, i);
-        if (!strcmp(e->section, section) && !strcmp(e->key, key))
-            return e->line;
-    }
-    return 0;
+    return (pitch % 12 + 12) % 12;
 }
 
-static bl_status bad(const bl_config *c, const char *section, const char *key, bl_error *err, const char *what)
+int music_do(music_key key)
 {
-    return bl_fail(err, BL_EFORMAT, "%s line %d: [%s] %s: %s", bl_config_name(c), line_of(c, section, key), section, key, what);
+    return wrap(key.tonic + 3 * (key.minor != 0));
 }
 
-/* Next blank-separated word of *text into word; 0 at the end. */
-static int next_word(const char **text, char *word, size_t size)
+int music_chord_degree(music_chord chord, int do_class)
 {
-    const char *p = *text;
-    while (*p == ' ' || *p == '\t')
-        p++;
-    size_t n = strcspn(p, " \t");
-    if (n == 0)
-        return 0;
-    if (n >= size) /* cut, and so unknown to whoever compares it */
-        snprintf(word, size, "%.*s", (int)size - 1, p);
-    else
-        snprintf(word, size, "%.*s", (int)n, p);
-    *text = p + n;
-    return 1;
+    if (chord.root < 0)
+        return -1;
+    const int root = wrap(chord.root - do_class), third = music_chord_third(chord);
+    const unsigned tones = music_chord_classes((music_chord){ chord.root, chord.quality, chord.root });
+    if (third == 0) /* suspended, power: as the scale has it */
+        return 3 * root + (root == 2 || root == 4 || root == 9 || root == 11);
+    const int has_fifth = (int)(tones >> wrap(chord.root + 7) & 1), flat_fifth = (int)(tones >> wrap(chord.root + 6) & 1);
+    return 3 * root + (third == 4 ? 0 : flat_fifth && !has_fifth ? 2 : 1);
 }
 
-/* Exactly n numbers of at least min. */
-static bl_status read_numbers(const bl_config *c, const char *section, const char *key, int n, double min, double *out,
-                              bl_error *err)
+int music_chord_colour(music_chord chord)
 {
-    const char *text = bl_config_str(c, section, key, NULL);
-    char word[32], what[96], *end;
-    int k = 0;
-    if (!text)
-        return bl_fail(err, BL_EFORMAT, "%s: [%s] has no \"%s\"", bl_config_name(c), section, key);
-    while (next_word(&text, word, sizeof word)) {
-        double v = strtod(word, &end);
-        if (*end || end == word || !isfinite(v) || v < min) {
-            snprintf(what, sizeof what, "\"%.20s\" is not a number of at least %g", word, min);
-            return bad(c, section, key, err, what);
-        }
-        if (k < n)
-            out[k] = v;
-        k++;
-    }
-    if (k != n) {
-        snprintf(what, sizeof what, "expected %d numbers, got %d", n, k);
-        return bad(c, section, key, err, what);
-    }
-    return BL_OK;
+    const unsigned tones = chord.root < 0 ? 0 : music_chord_classes((music_chord){ chord.root, chord.quality, chord.root });
+    if (tones && music_chord_third(chord) == 0 && chord.quality != MUSIC_POWER)
+        return tones >> wrap(chord.root + 2) & 1 ? MUSIC_SUSPENDED_2 : MUSIC_SUSPENDED_4;
+    return tones && (tones >> wrap(chord.root + 10) & 1 || tones >> wrap(chord.root + 11) & 1) ? MUSIC_SEVENTH : MUSIC_TRIAD;
 }
 
-static int find_chord(const mode_table *m, const char *name)
+music_chord music_degree_chord(int degree, int do_class)
 {
-    for (int i = 0; i < m->n; i++)
-        if (!strcmp(m->name[i], name))
-            return i;
-    return -1;
+    static const music_quality family[3] = { MUSIC_MAJ, MUSIC_MIN, MUSIC_DIM };
+    const int root = wrap(degree / 3 + do_class);
+    return (music_chord){ root, family[degree % 3], root };
 }
 
-static bl_status read_mode(const bl_config *c, const char *section, int minor, mode_table *m, bl_error *err)
+/* ---- units ---- */
+
+bl_status music_harmony_units(const music_harmony_input *in, music_harmony_unit **units, int *n_units, bl_error *err)
 {
-    const char *text = bl_config_str(c, section, "chords", NULL);
-    char word[NAME], key[40], what[96];
-    music_chord chord;
-    if (!text)
-        return bl_fail(err, BL_EFORMAT, "%s: [%s] has no \"chords\"", bl_config_name(c), section);
-    while (next_word(&text, word, sizeof word)) {
-        if (m->n == MAX_CHORDS || !music_roman_parse(word, (music_key){ 0, minor }, &chord) || find_chord(m, word) >= 0) {
-            snprintf(what, sizeof what, "\"%s\" is %s", word, m->n == MAX_CHORDS ? "one chord too many" : "no roman numeral, or stands there twice");
-            return bad(c, section, "chords", err, what);
-        }
-        memcpy(m->name[m->n++], word, sizeof word);
-    }
-    if (m->n < 2)
-        return bad(c, section, "chords", err, "expected at least two chords");
-    bl_status s = read_numbers(c, section, "share", m->n, 0, m->share, err);
-    if (s == BL_OK)
-        s = read_numbers(c, section, "stay", 2, 0, m->stay, err);
-    for (int i = 0; i < m->n && s == BL_OK; i++) {
-        double sum = 0;
-        snprintf(key, sizeof key, "after %s", m->name[i]);
-        s = read_numbers(c, section, key, m->n, 0, m->after[i], err);
-        m->after[i][i] = 0;
-        for (int j = 0; j < m->n; j++)
-            sum += m->after[i][j];
-        if (s == BL_OK && sum <= 0)
-            s = bad(c, section, key, err, "no chord follows");
-        for (int j = 0; j < m->n && s == BL_OK; j++)
-            m->after[i][j] /= sum;
-        snprintf(key, sizeof key, "sung %s", m->name[i]);
-        if (s == BL_OK)
-            s = read_numbers(c, section, key, 13, -1e6, m->sung[i], err);
-    }
-    return s;
-}
-
-/* Words of a genre's line: "bVII 2.5" (prefer), "V>I 2" (moves), "ii:ii7" (spell). A chord that only one mode's
- * table has is fine; one that neither has is an error. */
-static bl_status read_genre_line(const bl_config *c, const char *section, const char *key, const music_harmony_table *t,
-                                 genre_table *g, bl_error *err)
-{
-    const char *text = bl_config_str(c, section, key, "");
-    int spell = !strncmp(key, "spell", 5), moves = !strcmp(key, "moves"), known = 0;
-    char word[40], number[32], what[128], *end;
-    music_chord chord;
-    while (next_word(&text, word, sizeof word)) {
-        char *second = strchr(word, spell ? ':' : '>');
-        double factor = 1;
-        known = 0;
-        if (second)
-            *second++ = '\0';
-        if (!spell) {
-            number[0] = '\0';
-            next_word(&text, number, sizeof number);
-            factor = strtod(number, &end);
-            if (end == number || *end || !(factor > 0) || !isfinite(factor)) {
-                snprintf(what, sizeof what, "\"%s\" needs a factor above 0, got \"%s\"", word, number);
-                return bad(c, section, key, err, what);
-            }
-        }
-        for (int minor = 0; minor < 2; minor++) {
-            int i = find_chord(&t->mode[minor], word);
-            int j = moves && second ? find_chord(&t->mode[minor], second) : -1;
-            if (spell) {
-                if (minor != !strcmp(key, "spell minor") || i < 0)
-                    continue;
-                if (!second || strlen(second) >= NAME || !music_roman_parse(second, (music_key){ 0, minor }, &chord))
-                    return bad(c, section, key, err, "expected words like \"ii:ii7\"");
-                snprintf(g->spell[minor][i], NAME, "%.15s", second);
-                known = 1;
-            } else if (moves && i >= 0 && j >= 0) {
-                g->moves[minor][i][j] = factor;
-                known = 1;
-            } else if (!moves && i >= 0) {
-                g->prefer[minor][i] = factor;
-                known = 1;
-            }
-        }
-        if (!known) {
-            snprintf(what, sizeof what, "\"%s\" is not %s of the tables above", word, moves ? "a pair of chords" : "a chord");
-            return bad(c, section, key, err, what);
-        }
-    }
-    return BL_OK;
-}
-
-static bl_status read_genre(const bl_config *c, const char *section, music_harmony_table *t, bl_error *err)
-{
-    static const char *const lines[] = { "prefer", "moves", "spell major", "spell minor" };
-    if (t->n_genres == MAX_GENRES || strlen(section) >= sizeof t->genre->name)
-        return bl_fail(err, BL_EFORMAT, "%s: genre [%s] is one too many or too long a name", bl_config_name(c), section);
-    genre_table *g = &t->genre[t->n_genres++];
-    snprintf(g->name, sizeof g->name, "%s", section);
-    for (int m = 0; m < 2; m++)
-        for (int i = 0; i < MAX_CHORDS; i++) {
-            g->prefer[m][i] = 1;
-            for (int j = 0; j < MAX_CHORDS; j++)
-                g->moves[m][i][j] = 1;
-        }
-    bl_error local = { 0 };
-    g->evidence = bl_config_real(c, section, "evidence", 1.6, 0, 100, &local);
-    g->grammar = bl_config_real(c, section, "grammar", 0.6, 0, 100, &local);
-    g->cadence = bl_config_real(c, section, "cadence", 3, -100, 100, &local);
-    g->change[0] = g->change[1] = 1;
-    if (local.code)
-        return bl_fail(err, local.code, "%s", local.msg);
-    bl_status s = bl_config_str(c, section, "change", NULL) ? read_numbers(c, section, "change", 2, 0.01, g->change, err) : BL_OK;
-    for (int i = 0; i < 4 && s == BL_OK; i++)
-        s = read_genre_line(c, section, lines[i], t, g, err);
-    return s;
-}
-
-music_harmony_table *music_harmony_table_load(const char *path, bl_error *err)
-{
-    bl_error local = { 0 };
-    bl_config *c = bl_config_load(path, &local);
-    music_harmony_table *t = c ? calloc(1, sizeof *t) : NULL;
-    bl_status s = local.code;
-    if (c && !t)
-        s = bl_fail(&local, BL_ENOMEM, "%s: no memory for the harmony tables", path);
-    if (s == BL_OK)
-        s = read_mode(c, "major", 0, &t->mode[0], &local);
-    if (s == BL_OK)
-        s = read_mode(c, "minor", 1, &t->mode[1], &local);
-    const char *last = "";
-    for (int i = 0; s == BL_OK && i < bl_config_count(c); i++) {
-        const char *section = bl_config_at(c, i)->section;
-        if (strcmp(section, last) && strcmp(section, "major") && strcmp(section, "minor"))
-            s = read_genre(c, section, t, &local);
-        last = section;
-    }
-    if (s == BL_OK && t->n_genres == 0)
-        s = bl_fail(&local, BL_EFORMAT, "%s: no section for a genre", path);
-    if (s == BL_OK)
-        s = bl_config_check_unused(c, &local);
-    bl_config_free(c);
-    if (s != BL_OK) {
-        free(t);
-        bl_fail(err, s, "%s", local.msg);
-        return NULL;
-    }
-    return t;
-}
-
-void music_harmony_table_free(music_harmony_table *table)
-{
-    free(table);
-}
-
-/* A stretch of time that carries one chord. */
-typedef struct segment {
-    double start_s, end_s, beat_s;
-    int    mid_bar;
-    double sung[12]; /* beats of singing on each semitone above the tonic */
-    int    is_sung;
-} segment;
-
-typedef double row[MAX_CHORDS];
-
-/* Half bars in 4/4 and 6/8 (an even number of beats from four on), else whole bars. Returns how many. */
-static int cut_segments(const music_harmony_input *in, segment *out)
-{
-    int n = 0, half = in->beats_per_bar >= 4 && in->beats_per_bar % 2 == 0 ? in->beats_per_bar / 2 : in->beats_per_bar;
-    int first = 0, position = 0;
-    if (in->is_downbeat)
-        while (first < in->n_beats && !in->is_downbeat[first])
-            first++;
-    first %= in->beats_per_bar; /* none at all: as if beat 0 were one */
-    for (int i = 0; i < in->n_beats; i++) {
-        position = i == 0 ? (in->beats_per_bar - first) % in->beats_per_bar : position + 1;
-        if (in->is_downbeat ? in->is_downbeat[i] : position % in->beats_per_bar == 0)
-            position = 0;
-        if (n == 0 || position % half == 0)
-            out[n++] = (segment){ .start_s = in->beats_s[i], .mid_bar = position % in->beats_per_bar != 0 };
-    }
-    for (int i = 0; i < n; i++) {
-        out[i].end_s = i + 1 < n ? out[i + 1].start_s : in->beats_s[in->n_beats - 1];
-        int beats = 0;
-        for (int b = 0; b + 1 < in->n_beats; b++)
-            beats += in->beats_s[b] >= out[i].start_s && in->beats_s[b] < out[i].end_s;
-        out[i].beat_s = beats ? (out[i].end_s - out[i].start_s) / beats : 1;
-    }
-    /* A last segment without any length (its beat is the last one) joins the one before. */
-    if (n > 1 && out[n - 1].end_s <= out[n - 1].start_s)
-        n--;
-    out[0].start_s = fmin(in->start_s, out[0].start_s);
-    out[n - 1].end_s = fmax(in->end_s, out[n - 1].end_s);
-    return n;
-}
-
-static void hear(const music_harmony_input *in, segment *segments, int n)
-{
-    for (int i = 0; i < in->n_melody; i++) {
-        const music_note *note = &in->melody[i];
-        int class = (((note->pitch - in->key.tonic) % 12) + 12) % 12;
-        for (int k = 0; k < n; k++) {
-            double overlap = fmin(note->offset_s, segments[k].end_s) - fmax(note->onset_s, segments[k].start_s);
-            if (overlap > 0) {
-                segments[k].sung[class] += fmin(overlap / segments[k].beat_s, 2);
-                segments[k].is_sung = 1;
-            }
-        }
-    }
-}
-
-/* Evidence of each segment for each chord. What nobody sings over borrows half the mean evidence of the segments
- * 8 and 16 (four and eight bars) before and after it: songs go round in loops. */
-static void weigh(const mode_table *m, const genre_table *g, const segment *s, int n, row *out)
-{
-    for (int t = 0; t < n; t++)
-        for (int j = 0; j < m->n; j++) {
-            out[t][j] = m->sung[j][12];
-            for (int k = 0; k < 12; k++)
-                out[t][j] += m->sung[j][k] * s[t].sung[k];
-            out[t][j] *= g->evidence;
-        }
-    static const int back[4] = { -8, 8, -16, 16 };
-    for (int t = 0; t < n; t++) {
-        if (s[t].is_sung)
-            continue;
-        int heard = 0;
-        row sum = { 0 };
-        for (int b = 0; b < 4; b++) {
-            int u = t + back[b];
-            if (u < 0 || u >= n || !s[u].is_sung)
-                continue;
-            heard++;
-            for (int j = 0; j < m->n; j++)
-                sum[j] += out[u][j];
-        }
-        for (int j = 0; j < m->n; j++)
-            out[t][j] = heard ? 0.5 * sum[j] / heard : 0;
-    }
-}
-
-/* Log probabilities of moves at a bar line [0] and in mid-bar [1], and of starting. */
-static void grammar(const mode_table *m, const genre_table *g, int mode, row move[2][MAX_CHORDS], row start)
-{
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < m->n; i++) {
-            double odds = (1 - m->stay[k] + 1e-6) / (m->stay[k] + 1e-6) * g->change[k], go = odds / (1 + odds), sum = 0;
-            row to = { 0 };
-            for (int j = 0; j < m->n; j++)
-                sum += to[j] = i == j ? 0 : (m->after[i][j] + 1e-6) * g->moves[mode][i][j] * g->prefer[mode][j];
-            for (int j = 0; j < m->n; j++)
-                move[k][i][j] = g->grammar * log(i == j ? 1 - go : go * to[j] / sum);
-        }
-    for (int j = 0; j < m->n; j++)
-        start[j] = g->grammar * log((m->share[j] + 1e-6) * g->prefer[mode][j]);
-}
-
-/* The added note of a richer chord must not rub against what is sung there. */
-static int rubs(music_chord plain, music_chord rich, const double *sung, int tonic)
-{
-    unsigned added = music_chord_classes(rich) & ~music_chord_classes(plain);
-    for (int c = 0; c < 12; c++)
-        for (int side = -1; side <= 1 && added >> c & 1; side += 2)
-            if (sung[((c + side - tonic) % 12 + 12) % 12] >= 0.75)
-                return 1;
-    return 0;
-}
-
-static void viterbi(const mode_table *m, row move[2][MAX_CHORDS], const row start, row *evidence, const segment *s, int n,
-                    int8_t (*from)[MAX_CHORDS], int *path)
-{
-    row best, next;
-    for (int j = 0; j < m->n; j++)
-        best[j] = start[j] + evidence[0][j];
-    for (int t = 1; t < n; t++) {
-        row *a = move[s[t].mid_bar];
-        for (int j = 0; j < m->n; j++) {
-            int arg = 0;
-            for (int i = 1; i < m->n; i++)
-                if (best[i] + a[i][j] > best[arg] + a[arg][j])
-                    arg = i;
-            next[j] = best[arg] + a[arg][j] + evidence[t][j];
-            from[t][j] = (int8_t)arg;
-        }
-        memcpy(best, next, sizeof best);
-    }
-    int last = 0;
-    for (int j = 1; j < m->n; j++)
-        if (best[j] > best[last])
-            last = j;
-    for (int t = n - 1; t >= 0; t--) {
-        path[t] = last;
-        last = t ? from[t][last] : last;
-    }
-}
-
-/* Merges neighbours of one name into spans. */
-static int write_spans(const music_harmony_input *in, const mode_table *m, const genre_table *g, const segment *s, int n,
-                       const int *path, music_chord_span *spans)
-{
-    int count = 0, mode = in->key.minor != 0;
-    for (int t = 0; t < n; t++) {
-        music_chord plain, chord;
-        char name[16];
-        BL_ASSERT(music_roman_parse(m->name[path[t]], in->key, &plain));
-        const char *spell = g->spell[mode][path[t]];
-        if (!*spell || !music_roman_parse(spell, in->key, &chord) || rubs(plain, chord, s[t].sung, in->key.tonic))
-            chord = plain;
-        music_chord_format(chord, music_key_has_flats(in->key), name);
-        if (count && !strcmp(spans[count - 1].name, name)) {
-            spans[count - 1].end_s = s[t].end_s;
-            continue;
-        }
-        spans[count] = (music_chord_span){ .start_s = s[t].start_s, .end_s = s[t].end_s };
-        memcpy(spans[count++].name, name, sizeof name);
-    }
-    return count;
-}
-
-static const genre_table *find_genre(const music_harmony_table *table, const char *name, bl_error *err)
-{
-    char known[300] = "";
-    for (int i = 0; i < table->n_genres; i++) {
-        if (!strcmp(table->genre[i].name, name))
-            return &table->genre[i];
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", table->genre[i].name);
-    }
-    bl_fail(err, BL_EARG, "no harmony for genre \"%s\"; there are %s", name, known);
-    return NULL;
-}
-
-bl_status music_harmonize(const music_harmony_table *table, const music_harmony_input *in, music_chord_span **spans,
-                          int *n_spans, bl_error *err)
-{
-    const genre_table *g = find_genre(table, in->genre, err);
-    if (!g)
-        return BL_EARG;
     if (in->n_beats < 2 || in->beats_per_bar < 1 || in->beats_per_bar > 64)
         return bl_fail(err, BL_EARG, "chords need two beats and a bar of 1 to 64, got %d beats in bars of %d", in->n_beats,
                        in->beats_per_bar);
     for (int i = 1; i < in->n_beats; i++)
         if (!(in->beats_s[i] > in->beats_s[i - 1]))
             return bl_fail(err, BL_EARG, "beat %d at %g s does not follow the one before it", i + 1, in->beats_s[i]);
-
-    const int mode = in->key.minor != 0;
-    const mode_table *m = &table->mode[mode];
-    const size_t n_max = (size_t)in->n_beats;
-    row move[2][MAX_CHORDS], start;
-    segment *s = calloc(n_max, sizeof *s);
-    row *evidence = calloc(n_max, sizeof *evidence);
-    int8_t(*from)[MAX_CHORDS] = calloc(n_max, sizeof *from);
-    int *path = calloc(n_max, sizeof *path);
-    music_chord_span *out = calloc(n_max, sizeof *out);
-    bl_status status = BL_OK;
-    if (!s || !evidence || !from || !path || !out) {
-        status = bl_fail(err, BL_ENOMEM, "no memory for chords of %d beats", in->n_beats);
-        goto done;
+    music_harmony_unit *out = calloc((size_t)in->n_beats, sizeof *out);
+    if (!out)
+        return bl_fail(err, BL_ENOMEM, "no memory for chords of %d beats", in->n_beats);
+    const int per = in->beats_per_bar, half = per >= 4 && per % 2 == 0 ? per / 2 : per;
+    int n = 0, first = 0, place = 0, bar = 0;
+    while (in->is_downbeat && first < in->n_beats && !in->is_downbeat[first])
+        first++;
+    first = in->is_downbeat && first < in->n_beats ? first : 0; /* none at all: as if beat 0 were one */
+    for (int i = 0; i < in->n_beats - 1; i++) {                  /* the last beat only ends a unit */
+        place = i == 0 ? wrap(0) + (per - first % per) % per : place + 1;
+        if (in->is_downbeat && in->is_downbeat[i])
+            place = 0;
+        bar += i && place % per == 0;
+        if (n == 0 || place % half == 0)
+            out[n++] = (music_harmony_unit){ .start_s = in->beats_s[i], .mid_bar = place % per != 0, .bar = bar };
     }
-    int n = cut_segments(in, s), tonic = find_chord(m, mode ? "i" : "I");
-    hear(in, s, n);
-    weigh(m, g, s, n, evidence);
-    grammar(m, g, mode, move, start);
-    int last_sung = n - 1;
-    while (last_sung > 0 && !s[last_sung].is_sung)
-        last_sung--;
-    for (int t = last_sung; t < n && tonic >= 0; t++)
-        evidence[t][tonic] += t == last_sung || t == n - 1 ? g->cadence : 1;
-    viterbi(m, move, start, evidence, s, n, from, path);
-    *n_spans = write_spans(in, m, g, s, n, path, out);
-    *spans = out;
-    out = NULL;
-done:
-    free(s);
-    free(evidence);
-    free(from);
+    for (int i = 0; i < n; i++)
+        out[i].end_s = i + 1 < n ? out[i + 1].start_s : in->beats_s[in->n_beats - 1];
+    out[0].start_s = fmin(in->start_s, out[0].start_s);
+    out[n - 1].end_s = fmax(in->end_s, out[n - 1].end_s);
+    *units = out;
+    *n_units = n;
+    return BL_OK;
+}
+
+/* ---- what speaks for each chord in each unit ---- */
+
+/* The unit in which a section begins, and how many units it has. */
+static void find_section(const music_harmony_section *s, const music_harmony_unit *u, int n, int *first, int *count)
+{
+    int from = 0, to;
+    while (from < n && 0.5 * (u[from].start_s + u[from].end_s) < s->start_s)
+        from++;
+    for (to = from; to < n && 0.5 * (u[to].start_s + u[to].end_s) < s->end_s;)
+        to++;
+    *first = from;
+    *count = to - from;
+}
+
+/* Units that lie at the same place of sections of one label share what they say. */
+static void share_repeats(const music_harmony_input *in, const music_harmony_unit *u, int n, double weight, double (*e)[N])
+{
+    for (int s = 0; s < in->n_sections; s++) {
+        int first, count, seen = 0;
+        for (int r = 0; r < s; r++)
+            seen |= in->sections[r].label == in->sections[s].label;
+        if (seen)
+            continue;
+        find_section(&in->sections[s], u, n, &first, &count);
+        for (int k = 0; k < count; k++) {
+            double mean[N] = { 0 };
+            int    n_same = 0;
+            for (int pass = 0; pass < 2; pass++)
+                for (int r = s; r < in->n_sections; r++) {
+                    int other, length;
+                    if (in->sections[r].label != in->sections[s].label)
+                        continue;
+                    find_section(&in->sections[r], u, n, &other, &length);
+                    if (k >= length || u[other + k].mid_bar != u[first + k].mid_bar)
+                        continue;
+                    n_same += pass == 0;
+                    for (int j = 0; j < N; j++)
+                        if (pass == 0)
+                            mean[j] += e[other + k][j];
+                        else
+                            e[other + k][j] += weight * (mean[j] / n_same - e[other + k][j]);
+                }
+        }
+    }
+}
+
+static int tonic_degree(music_key key)
+{
+    return key.minor ? 3 * 9 + 1 : 0;
+}
+
+static void weigh(const harmony_genre *g, const music_harmony_habits *habits, const music_harmony_input *in, const music_harmony_unit *u, int n,
+                  const float *log_degree, double (*e)[N])
+{
+    const int minor = in->key.minor != 0, tonic = tonic_degree(in->key);
+    int last_sung = 0;
+    for (int t = 0; t < n; t++)
+        for (int j = 0; j < N; j++)
+            e[t][j] = (double)log_degree[t * N + j] - g->prior * (double)habits->share[minor][j];
+    if (g->repeat > 0)
+        share_repeats(in, u, n, g->repeat, e);
+    for (int t = 0; t < n; t++)
+        for (int j = 0; j < N; j++)
+            e[t][j] *= g->evidence;
+    for (int i = 0; i < in->n_melody; i++)
+        for (int t = last_sung + 1; t < n; t++)
+            if (in->melody[i].offset_s > u[t].start_s + 0.1)
+                last_sung = t;
+    e[n - 1][tonic] += g->cadence;
+    e[last_sung][tonic] += last_sung < n - 1 ? g->cadence : 0;
+}
+
+/* ---- the path ---- */
+
+typedef struct lattice {
+    double move[N][N], start[N];
+    double length[2][LONGEST], at_least[2][LONGEST]; /* log P of exactly d + 1 units, of so many or more */
+    double (*open)[N], (*best)[N], (*sum)[N];        /* [n + 1]; best: of paths whose last chord ends before unit t */
+    signed char (*from)[N];                          /* the chord before one that opens at t          */
+    signed char (*units)[N];                         /* length of the last chord of best              */
+} lattice;
+
+static void take_habits(const harmony_genre *g, const music_harmony_habits *habits, int minor, lattice *l)
+{
+    for (int i = 0; i < N; i++) {
+        double top = 0;
+        for (int j = 0; j < N; j++)
+            if (i != j)
+                top += exp((double)habits->move[minor][i][j] + g->moves[minor][i][j] + g->prefer[minor][j]);
+        for (int j = 0; j < N; j++)
+            l->move[i][j] = i == j ? -HUGE_VAL : g->grammar * ((double)habits->move[minor][i][j] + g->moves[minor][i][j] +
+                                                              g->prefer[minor][j] - log(top));
+        l->start[i] = g->grammar * ((double)habits->share[minor][i] + g->prefer[minor][i]);
+    }
+    for (int p = 0; p < 2; p++) {
+        double rest = 0;
+        for (int d = LONGEST - 1; d >= 0; d--) {
+            rest += exp((double)habits->length[p][d]);
+            l->length[p][d] = g->duration * (double)habits->length[p][d];
+            l->at_least[p][d] = g->duration * log(rest);
+        }
+    }
+}
+
+/* Chords of up to LONGEST units; one that is as long may be followed by itself, so that a chord can last for any time. */
+static void run_path(const harmony_genre *g, const music_harmony_unit *u, int n, lattice *l, const double (*e)[N], int *path)
+{
+    for (int t = 0; t <= n; t++) {
+        for (int j = 0; j < N && t > 0; j++) {
+            l->best[t][j] = -HUGE_VAL;
+            for (int d = 1; d <= LONGEST && d <= t; d++) {
+                const int from = t - d, place = u[from].mid_bar;
+                const double length = t == n ? l->at_least[place][d - 1] : l->length[place][d - 1];
+                const double score = l->open[from][j] + l->sum[t][j] - l->sum[from][j] + length;
+                if (score > l->best[t][j]) {
+                    l->best[t][j] = score;
+                    l->units[t][j] = (signed char)d;
+                }
+            }
+        }
+        for (int j = 0; j < N && t < n; j++) {
+            l->sum[t + 1][j] = l->sum[t][j] + e[t][j];
+            l->open[t][j] = t ? -HUGE_VAL : l->start[j];
+            for (int i = 0; i < N && t; i++) {
+                const double score = i == j ? l->units[t][i] == LONGEST ? l->best[t][i] : -HUGE_VAL
+                                            : l->best[t][i] + l->move[i][j] + g->change[u[t].mid_bar];
+                if (score > l->open[t][j]) {
+                    l->open[t][j] = score;
+                    l->from[t][j] = (signed char)i;
+                }
+            }
+        }
+    }
+    int j = 0;
+    for (int i = 1; i < N; i++)
+        if (l->best[n][i] > l->best[n][j])
+            j = i;
+    for (int t = n; t > 0;) {
+        const int start = t - l->units[t][j];
+        for (int k = start; k < t; k++)
+            path[k] = j;
+        j = start ? l->from[start][j] : j;
+        t = start;
+    }
+}
+
+static bl_status find_path(const harmony_genre *g, const music_harmony_habits *habits, const music_harmony_input *in,
+                           const music_harmony_unit *u, int n, const float *log_degree, int *path, bl_error *err)
+{
+    const size_t rows = (size_t)n + 1;
+    double(*e)[N] = calloc(rows, sizeof *e);
+    lattice *l = calloc(1, sizeof *l);
+    bl_status status = BL_OK;
+    if (l) {
+        l->open = calloc(rows, sizeof *l->open);
+        l->best = calloc(rows, sizeof *l->best);
+        l->sum = calloc(rows, sizeof *l->sum);
+        l->from = calloc(rows, sizeof *l->from);
+        l->units = calloc(rows, sizeof *l->units);
+    }
+    if (!e || !l || !l->open || !l->best || !l->sum || !l->from || !l->units) {
+        status = bl_fail(err, BL_ENOMEM, "no memory for chords of %d units", n);
+    } else {
+        weigh(g, habits, in, u, n, log_degree, e);
+        take_habits(g, habits, in->key.minor != 0, l);
+        run_path(g, u, n, l, (const double(*)[N])e, path);
+    }
+    if (l) {
+        free(l->open);
+        free(l->best);
+        free(l->sum);
+        free(l->from);
+        free(l->units);
+    }
+    free(l);
+    free(e);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* Beats of singing on each pitch class from start to end. */
+static void hear(const music_harmony_input *in, double start_s, double end_s, double sung[12])
+{
+    const double beat_s = (in->beats_s[in->n_beats - 1] - in->beats_s[0]) / (in->n_beats - 1);
+    memset(sung, 0, 12 * sizeof *sung);
+    for (int i = 0; i < in->n_melody; i++) {
+        const double overlap = fmin(in->melody[i].offset_s, end_s) - fmax(in->melody[i].onset_s, start_s);
+        if (overlap > 0)
+            sung[wrap(in->melody[i].pitch)] += overlap / beat_s;
+    }
+}
+
+/* No added note rubs against what is held, and none that is held and belongs to the triad is lost. */
+static int fits(music_chord rich, music_chord plain, const double sung[12])
+{
+    const double HELD = 0.75;
+    const unsigned with = music_chord_classes(rich), without = music_chord_classes(plain);
+    for (int c = 0; c < 12; c++) {
+        if (!(sung[c] >= HELD))
+            continue;
+        if (!(with >> c & 1) && without >> c & 1)
+            return 0;
+        for (int side = -1; side <= 1; side += 2)
+            if (with >> wrap(c + side) & 1 && !(without >> wrap(c + side) & 1))
+                return 0;
+    }
+    return 1;
+}
+
+/* The chord that is written for a degree that lasts from unit `from` to `to`. */
+static music_chord spell(const harmony_genre *g, const music_harmony_input *in, const music_harmony_unit *u, int from, int to, int degree,
+                         const float *log_colour)
+{
+    const int minor = in->key.minor != 0, home = music_do(in->key);
+    const music_chord plain = music_degree_chord(degree, home);
+    double colour[MUSIC_COLOURS] = { 0 }, sung[12];
+    for (int t = from; t < to; t++)
+        for (int k = 0; k < MUSIC_COLOURS; k++)
+            colour[k] += exp((double)log_colour[t * MUSIC_COLOURS + k]) / (to - from);
+    hear(in, u[from].start_s, u[to - 1].end_s, sung);
+    const double sus = colour[MUSIC_SUSPENDED_2] + colour[MUSIC_SUSPENDED_4];
+    if (sus >= g->sus && degree % 3 != 2) {
+        const music_chord rich = { plain.root, colour[MUSIC_SUSPENDED_2] >= colour[MUSIC_SUSPENDED_4] ? MUSIC_SUS2 : MUSIC_SUS4, plain.root };
+        if (music_chord_degree(rich, home) == degree && fits(rich, plain, sung))
+            return rich;
+    }
+    for (int k = 0; k < g->n_spell[minor][degree] && colour[MUSIC_SEVENTH] >= g->rich; k++) {
+        music_chord rich = g->spell[minor][degree][k];
+        rich.root = wrap(rich.root + home);
+        rich.bass = wrap(rich.bass + home);
+        if (fits(rich, plain, sung))
+            return rich;
+    }
+    return plain;
+}
+
+/* Bb in C major and not A#, but F# in D minor: roots beside the scale are lowered degrees, save for the raised fourth and minor's raised
+ * third, sixth and seventh. */
+static int has_flats(music_chord chord, music_key key)
+{
+    const int above = wrap(chord.root - key.tonic);
+    if (music_key_classes(key) >> chord.root & 1)
+        return music_key_has_flats(key);
+    return above != 6 && !(key.minor && (above == 4 || above == 9 || above == 11));
+}
+
+static int write_spans(const harmony_genre *g, const music_harmony_input *in, const music_harmony_unit *u, int n, const int *path,
+                       const float *log_colour, music_chord_span *spans)
+{
+    int count = 0;
+    for (int from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && path[to] == path[from];)
+            to++;
+        music_chord_span *s = &spans[count++];
+        *s = (music_chord_span){ .start_s = u[from].start_s, .end_s = u[to - 1].end_s };
+        const music_chord chord = spell(g, in, u, from, to, path[from], log_colour);
+        music_chord_format(chord, has_flats(chord, in->key), s->name);
+    }
+    return count;
+}
+
+bl_status music_harmony_path(const music_harmony_table *table, const music_harmony_habits *habits, const music_harmony_input *in,
+                             const music_harmony_unit *units, int n_units, const float *log_degree, const float *log_colour,
+                             music_chord_span **spans, int *n_spans, bl_error *err)
+{
+    const harmony_genre *g = harmony_find_genre(table, in->genre, err);
+    if (!g)
+        return BL_EARG;
+    int *path = calloc((size_t)n_units, sizeof *path);
+    music_chord_span *out = calloc((size_t)n_units, sizeof *out);
+    bl_status status = path && out ? find_path(g, habits, in, units, n_units, log_degree, path, err)
+                                   : bl_fail(err, BL_ENOMEM, "no memory for chords of %d units", n_units);
+    if (status == BL_OK) {
+        *n_spans = write_spans(g, in, units, n_units, path, log_colour, out);
+        *spans = out;
+        out = NULL;
+    }
     free(path);
     free(out);
     return status;

@@ -74,7 +74,7 @@ static void chords_heard_in_an_accompaniment_are_those_played(void **state)
         strcpy(f.plan.key, turn ? "C# minor" : "A minor");
         f.plan.has |= INFER_HAS_KEY;
         assert_int_equal(infer_analyzer_harmony(&f.song, &f.plan, "models", &err), BL_OK);
-        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, &err), BL_OK);
+        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "models", &err), BL_OK);
         assert_string_equal(err.msg, "");
         assert_true(f.plan.n_chords >= 4);
         assert_true(f.plan.chords[0].start_s == 0 && f.plan.chords[f.plan.n_chords - 1].end_s == f.plan.duration_s);
@@ -100,7 +100,7 @@ static void silence_has_no_chord(void **state)
     strcpy(f.plan.key, "A minor");
     f.plan.has |= INFER_HAS_KEY;
     assert_int_equal(infer_analyzer_harmony(&f.song, &f.plan, "models", &err), BL_OK);
-    assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, &err), BL_OK);
+    assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "models", &err), BL_OK);
     assert_string_equal(f.plan.chords[f.plan.n_chords - 1].name, "N");
     assert_true(f.plan.chords[f.plan.n_chords - 1].start_s >= 15.9);
     release(&f);
@@ -124,12 +124,42 @@ static void a_bare_vocal_needs_no_chord_network(void **state)
     release(&f);
 }
 
+/* The shipped harmonizer, also where --model names a folder without one; given chords stay. */
+static void chords_are_found_for_a_bare_vocal(void **state)
+{
+    static const char *const genres[] = { "pop", "punk", "metal" }; /* punk has no chords of its own: it is like rock */
+    (void)state;
+    for (int g = 0; g < 3; g++) {
+        fixture f;
+        bl_error err = { 0 };
+        make(&f, 0);
+        strcpy(f.plan.input, "vocal");
+        strcpy(f.plan.genre, genres[g]);
+        strcpy(f.plan.key, "A minor");
+        f.plan.melody = calloc(BEATS, sizeof *f.plan.melody);
+        for (int i = 0; i < BEATS; i++) {
+            static const int sung[4][4] = { { 69, 72, 76, 72 }, { 65, 69, 72, 69 }, { 67, 72, 76, 72 }, { 67, 71, 74, 71 } };
+            f.plan.melody[f.plan.n_melody++] = (music_note){ i * BEAT_S, (i + 0.9) * BEAT_S, sung[i / 4 % 4][i % 4], 90 };
+        }
+        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "nowhere", &err), BL_OK);
+        assert_string_equal(err.msg, "");
+        assert_string_equal(f.plan.genre_chords, g == 1 ? "rock" : genres[g]);
+        assert_true(f.plan.n_chords >= 4);
+        assert_true(f.plan.chords[0].start_s == 0 && f.plan.chords[f.plan.n_chords - 1].end_s == f.plan.duration_s);
+        strcpy(f.plan.chords[0].name, "Bdim"); /* as if a person had written it */
+        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "nowhere", &err), BL_OK);
+        assert_string_equal(f.plan.chords[0].name, "Bdim");
+        release(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chords_heard_in_an_accompaniment_are_those_played),
         cmocka_unit_test(silence_has_no_chord),
         cmocka_unit_test(a_bare_vocal_needs_no_chord_network),
+        cmocka_unit_test(chords_are_found_for_a_bare_vocal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
