@@ -96,6 +96,7 @@ const char *const blocks_config_sections[] = {
     "separator", "separation", "separation_training",                                /* train_separator         */
     "arranger", "arranger_training",                                                 /* train_arranger          */
     "beats", "beat_network", "tcn_block",                                            /* train_beats             */
+    "drummer", "drummer_network", "drummer_training",                                /* train_drummer           */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,
 };

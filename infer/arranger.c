@@ -1,5 +1,8 @@
 #include "infer/arranger.h"
 
+#include "base/file.h"
+#include "blocks/drummer.h"
+#include "infer/analyzer.h"
 #include "infer/genre.h"
 #include "music/chord.h"
 #include "music/instrument.h"
@@ -55,13 +58,29 @@ static void name_sections(infer_plan *p)
         }
 }
 
-bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
+/* The drummer, where somebody has to play drums; *out stays NULL elsewhere. */
+static bl_status load_drummer(const char *const *arranged, int n, const char *model_dir, blocks_drummer **out, bl_error *err)
+{
+    char path[BL_PATH_MAX];
+    int drums = 0;
+    for (int i = 0; i < n; i++)
+        drums |= !strcmp(arranged[i], "drums");
+    if (!drums)
+        return BL_OK;
+    if (infer_ear_path(path, model_dir, "drummer.h5", err) != BL_OK)
+        return err->code;
+    *out = blocks_drummer_load(path, err);
+    return *out ? BL_OK : err->code;
+}
+
+bl_status infer_arranger_run(infer_plan *plan, const char *model_dir, bl_error *err)
 {
     const char *band[INFER_MAX_INSTRUMENTS], *arranged[INFER_MAX_INSTRUMENTS];
     int n_band = 0, n_arranged = 0;
     music_score score = { 0 };
     music_style *style = NULL;
     music_form_part *form = NULL;
+    blocks_drummer *drummer = NULL;
     music_arrange_input in = { .duration_s = plan->duration_s, .beats_s = plan->beats_s, .n_beats = plan->n_beats,
                                .downbeats_s = plan->n_downbeats ? plan->downbeats_s : NULL,
                                .n_downbeats = plan->n_downbeats, .beats_per_bar = plan->beats_per_bar,
@@ -86,7 +105,12 @@ bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
     in.style = style;
     in.sections = form = form_of(plan);
     in.n_sections = plan->n_sections;
-    bl_status status = form ? music_arrange(&in, &score, err) : bl_fail(err, BL_ENOMEM, "no memory for the sections");
+    bl_status status = form ? load_drummer(arranged, n_arranged, model_dir, &drummer, err)
+                            : bl_fail(err, BL_ENOMEM, "no memory for the sections");
+    const music_drummer hook = blocks_drummer_hook(drummer);
+    in.drummer = drummer ? &hook : NULL;
+    if (status == BL_OK)
+        status = music_arrange(&in, &score, err);
     for (int i = 0; i < n_band && status == BL_OK; i++) {
         music_track *obeyed = infer_plan_track(plan, band[i]), *track = NULL;
         for (int k = 0; k < score.n_tracks; k++)
@@ -110,6 +134,7 @@ bl_status infer_arranger_run(infer_plan *plan, bl_error *err)
     } else
         music_score_free(&score);
     free(form);
+    blocks_drummer_free(drummer);
     music_style_free(style);
     return status;
 }

@@ -315,7 +315,7 @@ static bl_status hear(run *r, bl_error *err)
     if (status == BL_OK)
         status = infer_analyzer_chords(&r->song, p, r->model_dir, err);
     if (status == BL_OK)
-        status = infer_arranger_run(p, err);
+        status = infer_arranger_run(p, r->model_dir, err);
     if (stage(r, "arrange", status, err) != BL_OK)
         return err->code;
     return stage(r, "tracks", infer_analyzer_tracks(&r->song, p, r->model_dir, err), err);

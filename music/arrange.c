@@ -55,7 +55,7 @@ static bl_status arrange_part(const plan *p, const style_part *part, int lower, 
     case STYLE_LINE: arrange_line(&w); break;
     }
     if (w.failed)
-        return BL_ENOMEM;
+        return err->code;
     arrange_finish(p, part, track);
     return BL_OK;
 }
@@ -80,7 +80,7 @@ static bl_status arrange_all(plan *p, music_score *score, bl_error *err)
                                                    part->role == STYLE_DRUMS ? part->kit : part->program,
                                                    part->role == STYLE_DRUMS, err);
         if (!track || arrange_part(p, part, lower, fills ? rank : -1, track, err) != BL_OK)
-            return BL_ENOMEM;
+            return err->code;
         rank += fills;
     }
     return BL_OK;

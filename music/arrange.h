@@ -32,6 +32,7 @@
 #define BL_MUSIC_ARRANGE_H
 
 #include "music/chord.h"
+#include "music/drummer.h"
 #include "music/score.h"
 #include "music/style.h"
 
@@ -62,6 +63,7 @@ typedef struct music_arrange_input {
     const music_style      *style;
     const char *const      *instruments;
     int                     n_instruments;
+    const music_drummer    *drummer;     /* who plays what the style's drum patterns ask; NULL: chance */
     const music_interval   *intervals;   /* where the band may play                       */
     int                     n_intervals;
     uint64_t                seed;

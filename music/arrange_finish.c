@@ -6,6 +6,8 @@
 static const double min_length_s = 0.06, min_rest_s = 0.02, grid_slack_s = 0.028;
 /* Two strokes nearer than this are one blur to a listener, and to anything that looks for onsets. */
 static const double stroke_s = 0.05;
+/* Drums speak and die away faster. */
+static const double min_drum_gap_s = 0.06;
 
 /* Moves an onset to within the slack of the nearest place where the style has sixteenths (swung as it swings) or triplets. */
 static double to_grid(const plan *p, double t)
@@ -132,7 +134,7 @@ void arrange_finish(const plan *p, const style_part *part, music_track *track)
     }
     track->n_notes = compact(n, track->n_notes);
     music_track_sort(track);
-    track->n_notes = thin_out(n, track->n_notes, p->style->stroke_gap_s);
+    track->n_notes = thin_out(n, track->n_notes, drums ? min_drum_gap_s : p->style->stroke_gap_s);
     separate(n, track->n_notes, polyphony);
     track->n_notes = compact(n, track->n_notes);
     if (drums)

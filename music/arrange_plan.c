@@ -397,10 +397,11 @@ static double densest(const plan *p, const style_pattern *pattern)
 static int list_fitting(const plan *p, const style_part *part, const style_choice *c, int *fitting)
 {
     int n = 0, calm = -1;
-    for (int pass = 0; pass < 2 && n == 0; pass++) /* patterns in the song's own meter first */
+    const int beats = p->in->beats_per_bar;
+    for (int pass = 0; pass < 3 && n == 0; pass++) /* patterns in the song's own meter first, then those that count in threes as it does */
         for (int i = 0; i < c->n; i++) {
             const style_pattern *x = &p->style->patterns[c->pattern[i]];
-            if (!pass && x->beats != p->in->beats_per_bar)
+            if ((pass == 0 && x->beats != beats) || (pass == 1 && (x->beats % 3 == 0) != (beats % 3 == 0)))
                 continue;
             if (part->role == STYLE_DRUMS || densest(p, x) >= p->style->stroke_gap_s)
                 fitting[n++] = c->pattern[i];

@@ -55,7 +55,7 @@ static bl_status read_choice(const style_loader *l, const char *section, const c
         if (!fits(role, l->style->patterns[i].kind))
             return style_bad(l, e, "another kind of pattern is ", name);
         if (out->n == STYLE_CHOICES)
-            return style_bad(l, e, "at most six patterns; one too many is ", name);
+            return style_bad(l, e, "at most twelve patterns; one too many is ", name);
         out->pattern[out->n++] = i;
     }
     return BL_OK;
@@ -147,6 +147,39 @@ static bl_status read_part(const style_loader *l, const char *section)
     return st;
 }
 
+/* "crash kick": drums that are struck together. */
+static bl_status read_drums(const style_loader *l, const char *key, const char *fallback, int drums[4], int *n_drums)
+{
+    const bl_config_entry *e = entry(l, "style", key);
+    for (const char *p = e ? e->value : fallback; *(p += strspn(p, " "));) {
+        char name[STYLE_NAME];
+        size_t n = strcspn(p, " ");
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), p);
+        p += n;
+        if (style_find_drum(name) < 0 || *n_drums == 4)
+            return style_bad(l, e, "not a drum, or one too many: ", name);
+        drums[(*n_drums)++] = style_find_drum(name);
+    }
+    return BL_OK;
+}
+
+/* What stands for a drum pattern in every second, fourth, eighth bar, once all patterns are known. */
+static bl_status read_variations(const style_loader *l, const char *section)
+{
+    style_pattern *p = &l->style->patterns[style_find_pattern(l->style, section + strlen("pattern "))];
+    for (int k = 0; k < STYLE_EVERY && p->kind == STYLE_DRUMS; k++) {
+        char key[16];
+        snprintf(key, sizeof key, "every %d", 2 << k);
+        bl_status s = read_choice(l, section, key, STYLE_DRUMS, 0, &p->every[k]);
+        for (int v = 0; v < p->every[k].n && s == BL_OK; v++)
+            if (l->style->patterns[p->every[k].pattern[v]].beats != p->beats)
+                s = style_bad(l, entry(l, section, key), "bars of another length has ", l->style->patterns[p->every[k].pattern[v]].name);
+        if (s != BL_OK)
+            return s;
+    }
+    return BL_OK;
+}
+
 static bl_status read_head(const style_loader *l)
 {
     static const char *const swung[] = { "eighths", "sixteenths", NULL }, *const passing[] = { "none", "diatonic", "chromatic", NULL };
@@ -160,6 +193,8 @@ static bl_status read_head(const style_loader *l)
     bl_config_str(c, "style", "like", NULL); /* for infer/genre.c */
     s->swing = bl_config_real(c, "style", "swing", 0.5, 0.5, 0.67, l->err);
     s->humanize_ms = bl_config_real(c, "style", "humanize_ms", 5, 0, 15, l->err);
+    s->feel = bl_config_real(c, "style", "feel", 1, 0, 1, l->err);
+    snprintf(s->drummer, sizeof s->drummer, "%s", bl_config_str(c, "style", "drummer", "any"));
     s->swing_sixteenths = bl_config_choice(c, "style", "swing_of", swung, 0, l->err);
     s->stroke_gap_s = 0.001 * bl_config_real(c, "style", "stroke_gap_ms", 104, 60, 200, l->err);
     s->passing = (style_passing)bl_config_choice(c, "style", "passing", passing, STYLE_DIATONIC, l->err);
@@ -173,17 +208,8 @@ static bl_status read_head(const style_loader *l)
     s->crash_drum = e ? (strcmp(e->value, "-") ? style_find_drum(e->value) : 0) : 49;
     if (s->crash_drum < 0)
         return style_bad(l, e, "not a drum: ", e->value);
-    e = entry(l, "style", "ending");
-    for (const char *p = e ? e->value : "crash kick"; *(p += strspn(p, " "));) {
-        char name[STYLE_NAME];
-        size_t n = strcspn(p, " ");
-        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), p);
-        p += n;
-        if (style_find_drum(name) < 0 || s->n_end_drums == 4)
-            return style_bad(l, e, "not a drum, or one too many: ", name);
-        s->end_drums[s->n_end_drums++] = style_find_drum(name);
-    }
-    return BL_OK;
+    bl_status st = read_drums(l, "ending", "crash kick", s->end_drums, &s->n_end_drums);
+    return st == BL_OK ? read_drums(l, "hold", "", s->hold_drums, &s->n_hold_drums) : st;
 }
 
 /* Reads every section of the file that starts with a word, in order, once. */
@@ -220,6 +246,8 @@ static music_style *build(const bl_config *config, bl_error *err)
         st = read_head(&l);
     if (st == BL_OK)
         st = read_sections(&l, "pattern ", style_read_pattern);
+    if (st == BL_OK)
+        st = read_sections(&l, "pattern ", read_variations);
     if (st == BL_OK)
         st = read_sections(&l, "instrument ", read_part);
     if (st == BL_OK && s->n_parts == 0)

@@ -100,7 +100,7 @@ static style_row *row_of(const style_loader *l, const bl_config_entry *e, style_
 
 static bl_status read_rows(const style_loader *l, const char *section, style_pattern *p)
 {
-    static const char *const settings[] = { "kind", "steps", "beats", "ring", "tie", "gate" };
+    static const char *const settings[] = { "kind", "steps", "beats", "ring", "tie", "gate", "bar", "every 2", "every 4", "every 8" };
     int n = 0, total = 0;
     for (int i = 0; i < bl_config_count(l->config); i++) {
         const bl_config_entry *e = bl_config_at(l->config, i);
@@ -145,6 +145,8 @@ bl_status style_read_pattern(const style_loader *l, const char *section)
     p->ring = bl_config_bool(l->config, section, "ring", 0, l->err);
     p->tie = bl_config_bool(l->config, section, "tie", 0, l->err);
     p->gate = bl_config_real(l->config, section, "gate", 0.92, 0.1, 1, l->err);
+    if (p->kind == STYLE_DRUMS)
+        p->meter = (int)bl_config_int(l->config, section, "bar", 0, 1, 12, l->err);
     if (l->err->code)
         return l->err->code;
     if ((int)p->kind < 0)

@@ -10,7 +10,7 @@
 #include "music/instrument.h"
 #include "music/style.h"
 
-enum { STYLE_NAME = 32, STYLE_LEVELS = 3, STYLE_CHOICES = 6, STYLE_MAX_STEPS = 256, STYLE_MAX_ROWS = 12 };
+enum { STYLE_NAME = 32, STYLE_LEVELS = 3, STYLE_CHOICES = 12, STYLE_MAX_STEPS = 256, STYLE_MAX_ROWS = 12, STYLE_EVERY = 3 };
 
 typedef enum style_kind { STYLE_DRUMS, STYLE_BASS, STYLE_CHORDS, STYLE_LINE } style_kind;
 
@@ -20,6 +20,10 @@ typedef enum style_passing { STYLE_NONE, STYLE_DIATONIC, STYLE_CHROMATIC } style
 /* How a chord is laid out. Guitars: all strings, three neighbouring ones of the upper four, or the sixth or fifth with the fourth and
  * third. Keys: as it leads best, within an octave, wider than one, three voices, or root, third and seventh. */
 typedef enum style_voicing { STYLE_FULL, STYLE_CLOSE, STYLE_OPEN, STYLE_TRIAD, STYLE_SHELL } style_voicing;
+
+typedef struct style_choice {
+    int pattern[STYLE_CHOICES], n; /* none: silent */
+} style_choice;
 
 /* One row of a pattern: a cell per step, '.' where nothing new happens. */
 typedef struct style_row {
@@ -40,11 +44,9 @@ typedef struct style_pattern {
     int        n_rows;
     style_row  accent; /* digits; empty where the meter decides           */
     style_row  left;   /* the left hand of a chord pattern, in symbols of a bass; empty: none */
+    style_choice every[STYLE_EVERY]; /* drums: what stands for it in every 2nd, 4th, 8th bar of a section */
+    int        meter;  /* drum fills: beats of the bars they are for, 0: any */
 } style_pattern;
-
-typedef struct style_choice {
-    int pattern[STYLE_CHOICES], n; /* none: silent */
-} style_choice;
 
 typedef struct style_part {
     const music_instrument *instrument;
@@ -73,7 +75,9 @@ struct music_style {
     int            blues;       /* lines are at home on the tonic's blues scale                 */
     int            short_end;   /* the last chord is cut off, not held                          */
     int            stop_before_last; /* the bar before the last chorus: a stroke, then silence  */
-    int            crash_drum, end_drums[4], n_end_drums;
+    char           drummer[STYLE_NAME]; /* the manner of music/drummer.h                        */
+    double         feel;        /* how far the drummer's own velocities and timing go           */
+    int            crash_drum, end_drums[4], n_end_drums, hold_drums[4], n_hold_drums;
     style_pattern *patterns;
     int            n_patterns;
     style_part    *parts;
