@@ -65,14 +65,18 @@ static int alternate_bass(const chord_player *c, int span, int lowest)
     return nearest_pitch(class, lowest + 7, lowest, lowest + 11);
 }
 
-/* Single voices count from below; beyond the top they come down again. One that would rub against the singer gives way to its
- * neighbour. */
+/* Single voices count from below; beyond the top they come down again. One that would rub against the singer gives way to the nearest
+ * that does not. */
 static int single_voice(const chord_player *c, const voicing *v, int number, double t)
 {
-    int k = number < v->n ? number : abs(2 * (v->n - 1) - number) % v->n;
-    const music_note *sung = plan_sung_at(c->w->p, t + 0.05);
-    if (sung && abs(v->pitch[k] - sung->pitch) <= 2 && v->pitch[k] != sung->pitch)
-        k = k > 0 ? k - 1 : v->n > 1 ? 1 : 0;
+    const int k = number < v->n ? number : abs(2 * (v->n - 1) - number) % v->n;
+    const double until = t + 0.5 * c->w->p->period_s;
+    for (int d = 0; d < v->n; d++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            const int i = k + sign * d;
+            if (i >= 0 && i < v->n && plan_fight(c->w->p, v->pitch[i], t, until) < 0.5)
+                return v->pitch[i];
+        }
     return v->pitch[k];
 }
 
@@ -134,7 +138,7 @@ static void make_room(const chord_player *c, voicing *v, char symbol, double t, 
     }
 }
 
-/* When the stroke that a pattern makes here is over: at its next cell, two beats at the most. */
+/* When the stroke that a pattern makes here is over: at its next cell, two beats later at the most. */
 static double stroke_end(const chord_player *c, const style_pattern *pattern, int cell, double t)
 {
     int n = 1;
@@ -153,7 +157,8 @@ static void strike(chord_player *c, char symbol, const style_pattern *pattern, i
     if (c->of_span[span].n == 0)
         return;
     voicing play = pitches_of(c, symbol, span, time_s);
-    make_room(c, &play, symbol, time_s, stroke_end(c, pattern, cell, time_s));
+    const double end_s = stroke_end(c, pattern, cell, time_s);
+    make_room(c, &play, symbol, time_s, end_s);
     velocity = up ? velocity - 6 : muted ? velocity * 6 / 10 : velocity;
     if (symbol == 'C' || symbol == 'H' || muted)
         spread = fmin(spread, 0.003);
@@ -165,7 +170,7 @@ static void strike(chord_player *c, char symbol, const style_pattern *pattern, i
         if (!writer_start(w, t + spread * i, play.pitch[k], velocity - (up ? 2 * i : 0) + (i == play.n - 1 ? 3 : 0)))
             continue;
         if (symbol == 'p' || symbol == 'r') /* palm-muted: the hand ends it */
-            writer_cut(w, t + 0.13);
+            writer_cut(w, t + fmin(0.13, 0.6 * (end_s - time_s)));
         if (muted) /* a scratch: more noise than pitch */
             writer_cut(w, t + spread * i + 0.065);
     }
@@ -173,9 +178,12 @@ static void strike(chord_player *c, char symbol, const style_pattern *pattern, i
     c->struck_s = time_s;
 }
 
-/* What to strike when a chord changes where the pattern has nothing: the pattern's first whole-chord symbol. */
+/* What to strike when a chord changes where the pattern has nothing: the pattern's first whole-chord symbol. 0: nothing, as where the
+ * pattern does not strike on one. */
 static char main_symbol(const style_pattern *pattern)
 {
+    if (strchr("._x", pattern->rows[0].cells[0]))
+        return 0;
     for (const char *s = pattern->rows[0].cells; *s; s++)
         if (strchr("DCP", *s))
             return *s;
@@ -217,7 +225,7 @@ static void play_bar(chord_player *c, const plan_bar *bar, const style_pattern *
             double position = bar->first_beat + b + plan_swing(w->p, s, pattern->steps);
             double t = plan_time(w->p, position);
             int cell = plan_cell(w->p, pattern, bar, b, s), span = plan_span_at(w->p, t + 0.03);
-            char symbol = bar->stop && whole ? whole : pattern->rows[0].cells[cell];
+            char symbol = bar->stop ? (whole ? whole : 'C') : pattern->rows[0].cells[cell];
             play_left(c, bar, pattern, cell, b, span, t);
             if (span < 0 || plan_room_end(w->p, t) <= 0 || symbol == '_') {
                 writer_stop(w, t, 1);

@@ -464,7 +464,7 @@ int plan_accent(const style_pattern *pattern, int cell, int beat, int step)
 int plan_velocity(const plan *p, const style_part *part, const plan_bar *bar, int accent, bl_rng *rng)
 {
     (void)p;
-    double x = 0.45 * bar->intensity + 0.55 * accent / 9.0;
+    double x = 0.55 * bar->intensity + 0.45 * accent / 9.0;
     double v = part->velocity_low + (part->velocity_high - part->velocity_low) * x + 5 * (bl_rng_uniform(rng) - 0.5);
     return v < 35 ? 35 : v > 127 ? 127 : (int)lround(v);
 }

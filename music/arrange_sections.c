@@ -243,7 +243,7 @@ bl_status plan_cut_sections(plan *p, bl_error *err)
         for (int i = 0; i < p->sections[si].n_bars; i++) {
             int b = p->sections[si].first_bar + i;
             double own = isnan(energy[b]) || high - low < 1e-6 ? 0.5 : (energy[b] - low) / (high - low);
-            double target = 0.15 + 0.22 * p->sections[si].level + 0.38 * own;
+            double target = 0.12 + 0.2 * p->sections[si].level + 0.45 * own;
             last = i == 0 ? 0.3 * last + 0.7 * target : 0.6 * last + 0.4 * target;
             p->bars[b].intensity = fmin(1, fmax(0, last));
             p->bars[b].section = si;

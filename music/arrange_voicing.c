@@ -197,7 +197,7 @@ static void fill_column(column *c, const voicing_list *list, const plan_span *sp
             const voicing *v = &list->of_top[top][i];
             double cost = v->cost;
             for (int k = 0; k < v->n; k++)
-                cost += 3 * (double)span->fight[v->pitch[k]];
+                cost += 5 * (double)span->fight[v->pitch[k]];
             if (c->n == WIDTH && cost >= c->cost[WIDTH - 1])
                 continue;
             int at = c->n < WIDTH ? c->n++ : WIDTH - 1;
