@@ -192,17 +192,23 @@ static int compare_controls(const void *a, const void *b)
     return x->tick != y->tick ? (x->tick < y->tick ? -1 : 1) : x->order - y->order;
 }
 
-/* A channel's messages go to the first track that plays on it; where nobody plays nobody hears them. */
+/* A channel's messages go to the first track that plays on it; where nobody plays nobody hears them. Program changes are
+ * kept for channels that select banks, as only they make a selection count; elsewhere the tracks' programs say it all. */
 static bl_status fill_controls(midi_reader *r, const tempo_map *m, const parts *p, music_score *s)
 {
-    int first[16];
+    int first[16], banks[16] = { 0 };
     memset(first, -1, sizeof first);
+    for (int i = 0; i < r->n_controls; i++)
+        banks[r->controls[i].channel] |= r->controls[i].kind == MUSIC_CONTROLLER &&
+                                         (r->controls[i].a == MUSIC_CC_BANK || r->controls[i].a == MUSIC_CC_BANK_LOW);
     for (int i = p->n - 1; i >= 0; i--)
         first[p->list[i].channel] = i;
     if (r->n_controls > 1)
         qsort(r->controls, (size_t)r->n_controls, sizeof *r->controls, compare_controls);
     for (int i = 0; i < r->n_controls; i++) {
         const midi_control *c = &r->controls[i];
+        if (c->kind == MUSIC_PROGRAM && !banks[c->channel])
+            continue;
         if (first[c->channel] >= 0 && music_track_add_control(&s->tracks[first[c->channel]],
                 (music_control){ to_seconds(m, c->tick), c->kind, c->a, c->b }, r->err) != BL_OK)
             return BL_ENOMEM;

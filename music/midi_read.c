@@ -159,10 +159,10 @@ static bl_status channel_event(midi_reader *r, int64_t tick, int status)
         return note_on(r, tick, channel, value[0], value[1]);
     if (status >> 4 == 9 || status >> 4 == 8)
         note_off(r, tick, channel, value[0]);
-    else if (status >> 4 == 12)
-        ADD(r, programs, (midi_timed){ tick, (int64_t)(r->format == 2 ? r->track : 0) << 16 | channel << 8 | value[0], r->order });
     else
         ADD(r, controls, (midi_control){ tick, r->order, (uint8_t)channel, (uint8_t)(status & 0xF0), (uint8_t)value[0], (uint8_t)value[1] });
+    if (status >> 4 == 12)
+        ADD(r, programs, (midi_timed){ tick, (int64_t)(r->format == 2 ? r->track : 0) << 16 | channel << 8 | value[0], r->order });
     return BL_OK;
 }
 

@@ -36,7 +36,7 @@ typedef struct events {
 typedef struct tempo_point { double file_s; int64_t tick; int us; } tempo_point;
 typedef struct tempo_map { tempo_point *list; int n, ticks_per_quarter; } tempo_map;
 
-/* A program change in front of a note of a track. */
+/* A program change in front of a note of a track; track -1: one that stands among the track's controls. */
 typedef struct change { int track, channel; int64_t tick; uint8_t program; } change;
 typedef struct changes { change *list; int n; } changes;
 
@@ -300,11 +300,10 @@ static int is_bank(const music_control *c)
     return c->kind == MUSIC_CONTROLLER && (c->a == MUSIC_CC_BANK || c->a == MUSIC_CC_BANK_LOW);
 }
 
-/* Where a channel must be told its program: at the start, where a track with another one takes over, and after the
- * bank was changed, which counts from then on. 0: no memory. */
+/* Where a channel must be told its program: at the start, and where a track with another one takes over. A channel that
+ * selects banks has program 0 until it is told otherwise, as a program change would make the bank count. 0: no memory. */
 static int find_changes(const music_score *score, const uint8_t *channel, const tempo_map *map, changes *out)
 {
-    enum { BANK = 255 };
     size_t most = 1;
     int n = 0, kept = 0, current = -1, banks[16] = { 0 };
     for (int i = 0; i < score->n_tracks; i++)
@@ -316,25 +315,26 @@ static int find_changes(const music_score *score, const uint8_t *channel, const 
         const music_track *t = &score->tracks[i];
         for (int k = 0; k < t->n_notes; k++)
             list[n++] = (change){ i, channel[i], to_tick(map, fmax(t->notes[k].onset_s, 0)), (uint8_t)clamp(t->program, 0, 127) };
-        for (int k = 0; k < t->n_controls; k++)
-            if (is_bank(&t->controls[k])) {
-                list[n++] = (change){ -1, channel[i], to_tick(map, t->controls[k].time_s), BANK };
-                banks[channel[i]] = 1;
-            }
+        for (int k = 0; k < t->n_controls; k++) {
+            banks[channel[i]] |= is_bank(&t->controls[k]);
+            if (t->controls[k].kind == MUSIC_PROGRAM)
+                list[n++] = (change){ -1, channel[i], to_tick(map, t->controls[k].time_s), t->controls[k].a };
+        }
     }
     if (n > 1)
         qsort(list, (size_t)n, sizeof *list, compare_changes);
     for (int i = 0; i < n; i++) {
         const int first = i == 0 || list[i - 1].channel != list[i].channel;
-        if (first || list[i].program == BANK)
-            current = -1;
-        if (list[i].program == BANK || list[i].program == current)
-            continue;
-        current = list[i].program;
-        list[kept] = list[i];
-        if (first && !banks[list[i].channel]) /* where programs look for it */
-            list[kept].tick = 0;
-        kept++;
+        const change c = list[i];
+        if (first)
+            current = banks[c.channel] ? 0 : -1;
+        if (c.track >= 0 && c.program != current) {
+            list[kept] = c;
+            if (first && !banks[c.channel]) /* where programs look for it */
+                list[kept].tick = 0;
+            kept++;
+        }
+        current = c.program;
     }
     *out = (changes){ list, kept };
     return 1;
@@ -380,8 +380,8 @@ static void track_controls(events *e, const music_track *t, int channel, const t
     for (int i = 0; i < t->n_controls; i++) {
         const music_control *c = &t->controls[i];
         const int kind = c->kind & 0xF0;
-        if (kind == 0xA0 || kind == 0xB0 || kind == 0xD0 || kind == 0xE0)
-            add(e, to_tick(map, fmax(c->time_s, 0)), TELL, kind == 0xD0 ? 2 : 3,
+        if (kind >= 0xA0 && kind <= 0xE0)
+            add(e, to_tick(map, fmax(c->time_s, 0)), TELL, kind == 0xC0 || kind == 0xD0 ? 2 : 3,
                 (const uint8_t[]){ (uint8_t)(kind | channel), c->a & 127, c->b & 127 });
     }
 }

@@ -22,11 +22,12 @@ typedef struct music_note {
 /* What a MIDI channel is told beside its notes, as the bytes of the message. */
 typedef struct music_control {
     double  time_s;
-    uint8_t kind;            /* 0xA0 key pressure, 0xB0 controller, 0xD0 channel pressure, 0xE0 pitch bend */
+    uint8_t kind;            /* 0xA0 key pressure, 0xB0 controller, 0xD0 channel pressure, 0xE0 pitch bend; 0xC0 program:
+                                only for a bank that was selected to count, a track's program is written in any case */
     uint8_t a, b;            /* key, controller number, pressure or low 7 bits; value or high 7 bits       */
 } music_control;
 
-enum { MUSIC_CONTROLLER = 0xB0, MUSIC_CC_BANK = 0, MUSIC_CC_VOLUME = 7, MUSIC_CC_PAN = 10, MUSIC_CC_BANK_LOW = 32 };
+enum { MUSIC_CONTROLLER = 0xB0, MUSIC_PROGRAM = 0xC0, MUSIC_CC_BANK = 0, MUSIC_CC_VOLUME = 7, MUSIC_CC_PAN = 10, MUSIC_CC_BANK_LOW = 32 };
 
 typedef struct music_track {
     char        name[64];    /* an instrument name of DESIGN ("electric guitar") where known      */

@@ -275,6 +275,7 @@ static void tracks_that_share_a_channel_keep_their_programs(void **state)
             music_track_add(t, 2 * k + i, 2 * k + i + 1, 60 + k, 90, &err);
     }
     music_track_add_control(&s.tracks[0], (music_control){ 3.5, MUSIC_CONTROLLER, MUSIC_CC_BANK, 8 }, &err);
+    music_track_add_control(&s.tracks[0], (music_control){ 3.5, MUSIC_PROGRAM, 0, 0 }, &err);
     const music_score *back = through_a_file(&s);
     assert_int_equal(back->n_tracks, 2);
     for (int i = 0; i < 2; i++) {
@@ -282,6 +283,13 @@ static void tracks_that_share_a_channel_keep_their_programs(void **state)
         assert_int_equal(back->tracks[i].channel, 3);
         assert_int_equal(back->tracks[i].n_notes, 4);
     }
+    /* the channel selects banks: what makes a selection count is kept, in its order */
+    assert_true(back->tracks[0].controls[0].kind == MUSIC_PROGRAM && back->tracks[0].controls[0].a == 73);
+    int found = 0;
+    for (int i = 1; i < back->tracks[0].n_controls; i++)
+        found |= back->tracks[0].controls[i - 1].kind == MUSIC_CONTROLLER && back->tracks[0].controls[i].kind == MUSIC_PROGRAM &&
+                 back->tracks[0].controls[i].a == 0;
+    assert_true(found);
     music_score_free((music_score *)back);
     music_score_free(&s);
 }
