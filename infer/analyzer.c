@@ -85,10 +85,26 @@ bl_status infer_take_format(const char *path, const audio_clip *x, infer_plan *p
     return BL_OK;
 }
 
+static bl_status lengthen(audio_clip *x, double seconds, bl_error *err)
+{
+    audio_clip longer;
+    const int64_t n = (int64_t)ceil(seconds * x->sample_rate);
+    if (n <= x->n_samples)
+        return BL_OK;
+    if (audio_clip_new(&longer, x->n_channels, n, x->sample_rate, err) != BL_OK)
+        return err->code;
+    for (int c = 0; c < x->n_channels; c++)
+        memcpy(longer.samples + c * n, x->samples + c * x->n_samples, (size_t)x->n_samples * sizeof *x->samples);
+    audio_clip_free(x);
+    *x = longer;
+    return BL_OK;
+}
+
 bl_status infer_analyzer_read(const char *path, infer_song *song, infer_plan *plan, bl_error *err)
 {
     audio_clip *x = &song->input;
-    if (audio_read(path, INFER_MAX_SECONDS, x, err) != BL_OK || infer_take_format(path, x, plan, err) != BL_OK)
+    if (audio_read(path, INFER_MAX_SECONDS, x, err) != BL_OK || lengthen(x, song->least_s, err) != BL_OK ||
+        infer_take_format(path, x, plan, err) != BL_OK)
         return err->code;
     if (plan->duration_s < INFER_MIN_SECONDS)
         return bl_fail(err, BL_EFORMAT, "%s: too short to accompany: %.2f s, and at least %d s are needed", path,

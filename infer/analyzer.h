@@ -53,6 +53,7 @@ typedef struct infer_kept {
 } infer_kept;
 
 typedef struct infer_song {
+    double     least_s;     /* set before reading: what is shorter gets silence behind it         */
     audio_clip input;       /* as read                                                            */
     audio_clip voice;       /* of a song; empty when the input itself is the lead                 */
     audio_clip rest;        /* of a song: input - voice                                           */

@@ -20,8 +20,9 @@ static const bl_cli_program program = {
                 "  infer vocal.flac --plan song.json --write-chords chords.txt\n"
                 "  infer vocal.flac -o again.flac --plan song.json --chords chords.txt    after editing chords.txt\n"
                 "  infer vocal.flac -o other.flac --plan song.json --seed 2   other parts over the same chords\n"
+                "  infer vocal.flac --from-midi band.mid -o song.wav       the band plays what the file says; without a voice, too\n"
                 "  infer song.mp3 -o more.wav --existing keep --instruments organ --interval 0:30-1:00\n",
-    .min_positional = 1, .max_positional = 1,
+    .min_positional = 0, .max_positional = 1,
     .topics = NN_LAYERS_HELP, .topic = nn_layers_help,
 };
 
@@ -30,8 +31,8 @@ static void print_summary(const infer_options *o, const infer_plan *p)
     const struct { const char *what, *path; } files[] = {
         { "song", o->out }, { "stems", o->stems }, { "MIDI", o->midi }, { "report", o->report }, { "picture", o->picture },
         { "chords", o->write_chords } };
-    printf("%s, %.1f bpm, %s, %s", p->input, p->tempo_bpm, p->key, p->genre);
-    if (!p->genre_given)
+    printf("%s, %.1f bpm, %s%s%s", p->input[0] ? p->input : "MIDI", p->tempo_bpm, p->key, p->key[0] ? ", " : "", p->genre);
+    if (!p->genre_given && p->genre_probability > 0)
         printf(" (guessed, probability %.2f)", p->genre_probability);
     const struct { const char *what, *like; } likes[] = {
         { "instruments", p->genre_band }, { "chords", p->genre_chords }, { "sounds", p->genre_sounds } };
@@ -59,10 +60,17 @@ static void print_summary(const infer_options *o, const infer_plan *p)
 static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
 {
     music_interval interval;
-    if (!o->out && !o->report && !o->midi && !o->write_chords)
-        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report, --midi or --write-chords, for the plan alone)");
-    if (!o->out && (o->stems || o->picture))
-        return bl_fail(err, BL_EARG, "%s needs a song to be played: give -o FILE", o->stems ? "--stems" : "--picture");
+    const char *const given = o->overrides.plan ? "--plan" : o->overrides.beats ? "--beats" : o->overrides.bpm > 0 ? "--bpm" :
+                              o->overrides.tempo ? "--tempo" : o->overrides.meter ? "--meter" : o->overrides.key ? "--key" :
+                              o->overrides.chords ? "--chords" : o->instruments ? "--instruments" : NULL;
+    if (!o->song && !o->from_midi)
+        return bl_fail(err, BL_EARG, "expected a SONG (or --from-midi FILE)");
+    if (o->from_midi && given)
+        return bl_fail(err, BL_EARG, "%s and --from-midi: the MIDI file says that; edit it, or leave one of them out", given);
+    if (!o->out && !o->report && !o->midi && !o->write_chords && !o->picture)
+        return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report, --midi, --write-chords or --picture, for the plan alone)");
+    if (!o->out && o->stems)
+        return bl_fail(err, BL_EARG, "--stems needs a song to be played: give -o FILE");
     if (o->seed < -1)
         return bl_fail(err, BL_EARG, "--seed: expected 0 or more, got %lld", (long long)o->seed);
     if (threads < 0 || threads > 1024)
@@ -96,11 +104,12 @@ int main(int argc, char **argv)
         { "key", 0, BL_CLI_TEXT, &o.overrides.key, "K", "\"A minor\", \"F#\", ... (default: found)" },
         { "chords", 0, BL_CLI_TEXT, &o.overrides.chords, "FILE", "a chord sheet: \"Am | F | C | G\", [verse], x2, %, N.C." },
         { "write-chords", 0, BL_CLI_TEXT, &o.write_chords, "FILE", "the chords as a sheet, to be edited and given to --chords" },
+        { "from-midi", 0, BL_CLI_TEXT, &o.from_midi, "FILE", "an arrangement to be played from second 0 on, instead of one made here" },
         { "stems", 0, BL_CLI_TEXT, &o.stems, "DIR", "one file per instrument, and the voice" },
         { "midi", 0, BL_CLI_TEXT, &o.midi, "FILE", "the band's notes" },
         { "report", 0, BL_CLI_TEXT, &o.report, "FILE", "what was heard, decided and played, as JSON" },
         { "plan", 0, BL_CLI_TEXT, &o.overrides.plan, "FILE", "a report, edited or not, to be obeyed" },
-        { "picture", 0, BL_CLI_TEXT, &o.picture, "FILE.png", "spectrogram of the song" },
+        { "picture", 0, BL_CLI_TEXT, &o.picture, "FILE.png", "a piano roll: voice, band, drums, chords and sections" },
         { "seed", 0, BL_CLI_INT, &seed, "N", "another take (default: 1, or the plan's)" },
         { "threads", 0, BL_CLI_INT, &threads, "N", "threads (default: all)" },
         { "dry", 0, BL_CLI_FLAG, &o.dry, NULL, "no reverb, no panning" },

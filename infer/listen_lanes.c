@@ -12,15 +12,14 @@ enum { WAVE = 0x5B7DB1, NOTE = 0x8CCB9B, NOTE_EDGE = 0x2E7D4F, PITCH = 0xC2334A,
 
 /* ---- time to pixels ---- */
 
-static double x_of(const infer_system *s, double time_s)
+double infer_lane_x(const infer_system *s, double time_s)
 {
     return s->x + (time_s - s->from_s) / (s->to_s - s->from_s) * s->width;
 }
 
-/* The part of a stretch that lies in the system; 0: nothing does. */
-static int within(const infer_system *s, double start_s, double end_s, int *x0, int *x1)
+int infer_lane_within(const infer_system *s, double start_s, double end_s, int *x0, int *x1)
 {
-    const double a = x_of(s, start_s), b = x_of(s, end_s);
+    const double a = infer_lane_x(s, start_s), b = infer_lane_x(s, end_s);
     *x0 = (int)lround(fmax(a, s->x));
     *x1 = (int)lround(fmin(b, s->x + s->width));
     return *x1 > *x0;
@@ -38,12 +37,12 @@ static void fit_text(const infer_system *s, int x0, int x1, int y, int height, u
     }
 }
 
-static void lane_name(const infer_system *s, int y, int height, const char *text)
+void infer_lane_name(const infer_system *s, int y, int height, const char *text)
 {
     audio_canvas_text(s->canvas, s->x - 12 - audio_canvas_text_width(text, 2), y + height / 2 - 7, 2, LANE_GREY, text);
 }
 
-static void frame(const infer_system *s, int x0, int x1, int y, int height, uint32_t colour)
+void infer_lane_frame(const infer_system *s, int x0, int x1, int y, int height, uint32_t colour)
 {
     audio_canvas_rect(s->canvas, x0, y, x1 - x0, 1, colour, 1);
     audio_canvas_rect(s->canvas, x0, y + height - 1, x1 - x0, 1, colour, 1);
@@ -57,7 +56,7 @@ void infer_lane_form(const infer_system *s, int y, int height)
 {
     const infer_plan *p = s->song->plan;
     char text[80];
-    lane_name(s, y, height, "form");
+    infer_lane_name(s, y, height, "form");
     for (int i = 0, x0, x1; i < p->n_sections; i++) {
         int first = i;
         for (int k = i; k >= 0; k--)
@@ -69,10 +68,10 @@ void infer_lane_form(const infer_system *s, int y, int height)
                 seen |= !strcmp(p->sections[m].label, p->sections[k].label);
             colour += !seen;
         }
-        if (!within(s, p->sections[i].start_s, p->sections[i].end_s, &x0, &x1))
+        if (!infer_lane_within(s, p->sections[i].start_s, p->sections[i].end_s, &x0, &x1))
             continue;
         audio_canvas_rect(s->canvas, x0, y, x1 - x0, height, section_colours[colour % 10], 1);
-        frame(s, x0, x1, y, height, LANE_PAPER);
+        infer_lane_frame(s, x0, x1, y, height, LANE_PAPER);
         snprintf(text, sizeof text, "%s%s%s", p->sections[i].label, p->sections[i].name[0] ? " " : "", p->sections[i].name);
         fit_text(s, x0, x1, y, height, LANE_INK, text, 0);
     }
@@ -82,7 +81,7 @@ void infer_lane_phrases(const infer_system *s, int y, int height)
 {
     const infer_plan *p = s->song->plan;
     for (int i = 0, x0, x1; i < p->n_phrases; i++) {
-        if (!within(s, p->phrases[i].start_s, p->phrases[i].end_s, &x0, &x1))
+        if (!infer_lane_within(s, p->phrases[i].start_s, p->phrases[i].end_s, &x0, &x1))
             continue;
         audio_canvas_rect(s->canvas, x0, y + height / 2 - 1, x1 - x0, 2, PHRASE, 1);
         if (p->phrases[i].start_s >= s->from_s)
@@ -107,7 +106,7 @@ void infer_lane_downbeats(const infer_system *s, int y, int height, double opaci
         return;
     for (int i = 0; i < p->n_downbeats; i++)
         if (p->downbeats_s[i] >= s->from_s && p->downbeats_s[i] < s->to_s)
-            audio_canvas_rect(s->canvas, (int)lround(x_of(s, p->downbeats_s[i])), y, 1, height, LANE_BAR, opacity);
+            audio_canvas_rect(s->canvas, (int)lround(infer_lane_x(s, p->downbeats_s[i])), y, 1, height, LANE_BAR, opacity);
 }
 
 void infer_lane_bars(const infer_system *s, int y, int height)
@@ -117,17 +116,17 @@ void infer_lane_bars(const infer_system *s, int y, int height)
     const double bar = mean_gap(p->downbeats_s, p->n_downbeats) * scale;
     int step = 1;
     char text[16];
-    lane_name(s, y, height, "bars");
+    infer_lane_name(s, y, height, "bars");
     if (mean_gap(p->beats_s, p->n_beats) * scale >= 4)
         for (int i = 0; i < p->n_beats; i++)
             if (p->beats_s[i] >= s->from_s && p->beats_s[i] < s->to_s)
-                audio_canvas_rect(s->canvas, (int)lround(x_of(s, p->beats_s[i])), y + height - 6, 1, 6, LANE_GREY, 1);
+                audio_canvas_rect(s->canvas, (int)lround(infer_lane_x(s, p->beats_s[i])), y + height - 6, 1, 6, LANE_GREY, 1);
     while (bar * step < 44 && step < 1024) /* 1, 2, 4, 8: as music counts */
         step *= 2;
     for (int i = 0; i < p->n_downbeats; i++) {
         if (p->downbeats_s[i] < s->from_s || p->downbeats_s[i] >= s->to_s)
             continue;
-        const int x = (int)lround(x_of(s, p->downbeats_s[i]));
+        const int x = (int)lround(infer_lane_x(s, p->downbeats_s[i]));
         if (bar >= 3)
             audio_canvas_rect(s->canvas, x, y + height - 12, 2, 12, LANE_INK, 1);
         snprintf(text, sizeof text, "%d", i + 1);
@@ -154,7 +153,7 @@ void infer_lane_wave(const infer_system *s, int y, int height)
 {
     const audio_sketch *k = s->song->sketch;
     const double half = height / 2.0, scale = s->peak > 0 ? (half - 2) / (double)s->peak : 0;
-    lane_name(s, y, height, "wave");
+    infer_lane_name(s, y, height, "wave");
     audio_canvas_rect(s->canvas, s->x, y + height / 2, s->width, 1, LANE_FAINT, 1);
     for (int c = 0; c < s->width; c++) {
         int64_t first, last;
@@ -184,14 +183,14 @@ static int root_of(const char *name)
 void infer_lane_chords(const infer_system *s, int y, int height)
 {
     const infer_plan *p = s->song->plan;
-    lane_name(s, y, height, "chords");
+    infer_lane_name(s, y, height, "chords");
     for (int i = 0, x0, x1; i < p->n_chords; i++) {
         const int root = root_of(p->chords[i].name);
-        if (!within(s, p->chords[i].start_s, p->chords[i].end_s, &x0, &x1))
+        if (!infer_lane_within(s, p->chords[i].start_s, p->chords[i].end_s, &x0, &x1))
             continue;
         audio_canvas_rect(s->canvas, x0, y, x1 - x0, height, root < 0 ? LANE_FAINT : root_colours[root * 7 % 12], 1);
         if (x1 - x0 > 4)
-            frame(s, x0, x1, y, height, LANE_PAPER);
+            infer_lane_frame(s, x0, x1, y, height, LANE_PAPER);
         if (root >= 0)
             fit_text(s, x0, x1, y, height, LANE_INK, p->chords[i].name, 1);
     }
@@ -233,7 +232,7 @@ static void pitch_line(const infer_system *s, int y, int height)
     for (int64_t t = first < 0 ? 0 : first; t < f0->n_frames && t < end; t++) {
         if (!(f0->f0_hz[t] > 0))
             continue;
-        const double midi = audio_hz_to_midi((double)f0->f0_hz[t]), x = x_of(s, (double)t * f0->hop_s), at = pitch_y(s, midi, y, height);
+        const double midi = audio_hz_to_midi((double)f0->f0_hz[t]), x = infer_lane_x(s, (double)t * f0->hop_s), at = pitch_y(s, midi, y, height);
         if (midi < s->low - 0.5 || midi > s->high + 0.5)
             continue;
         if (last_t == t - 1 && fabs(at - last_y) < height / 3.0)
@@ -265,11 +264,11 @@ void infer_lane_notes(const infer_system *s, int y, int height)
     for (int i = 0, x0, x1; i < p->n_melody; i++) {
         const music_note *m = &p->melody[i];
         const int top = (int)lround(pitch_y(s, m->pitch + 0.5, y, height)), bottom = (int)lround(pitch_y(s, m->pitch - 0.5, y, height));
-        if (!within(s, m->onset_s, m->offset_s, &x0, &x1) || m->pitch < s->low || m->pitch > s->high)
+        if (!infer_lane_within(s, m->onset_s, m->offset_s, &x0, &x1) || m->pitch < s->low || m->pitch > s->high)
             continue;
         audio_canvas_rect(s->canvas, x0, top, x1 - x0, bottom - top, NOTE, 1);
         if (x1 - x0 > 3)
-            frame(s, x0, x1, top, bottom - top, NOTE_EDGE);
+            infer_lane_frame(s, x0, x1, top, bottom - top, NOTE_EDGE);
         snprintf(text, sizeof text, "%s%d", names[m->pitch % 12], m->pitch / 12 - 1);
         if (bottom - top >= 7 && x1 - x0 >= audio_canvas_text_width(text, 1))
             audio_canvas_text(s->canvas, x0 + 1, top - 9, 1, NOTE_EDGE, text);
@@ -278,7 +277,7 @@ void infer_lane_notes(const infer_system *s, int y, int height)
         pitch_line(s, y, height);
     if (!p->n_melody)
         audio_canvas_text(s->canvas, s->x + 8, y + height / 2 - 7, 2, LANE_GREY, "no melody heard");
-    frame(s, s->x, s->x + s->width, y, height, LANE_BAR);
+    infer_lane_frame(s, s->x, s->x + s->width, y, height, LANE_BAR);
 }
 
 /* ---- spectrum ---- */
@@ -331,7 +330,7 @@ void infer_lane_spectrum(const infer_system *s, int y, int height)
         }
     }
     infer_lane_downbeats(s, y, height, 0.5);
-    frame(s, s->x, s->x + s->width, y, height, LANE_BAR);
+    infer_lane_frame(s, s->x, s->x + s->width, y, height, LANE_BAR);
 }
 
 /* ---- seconds ---- */
@@ -345,7 +344,7 @@ void infer_lane_seconds(const infer_system *s, int y)
     while (i + 1 < sizeof steps / sizeof *steps && steps[i] / range * s->width < 90)
         i++;
     for (double t = ceil(s->from_s / steps[i]) * steps[i]; t <= s->to_s + 1e-9; t += steps[i]) {
-        const int x = (int)lround(x_of(s, t));
+        const int x = (int)lround(infer_lane_x(s, t));
         if (t >= 60)
             snprintf(text, sizeof text, "%d:%02d%s", (int)t / 60, (int)t % 60, steps[i] < 1 && fmod(t, 1) > 0.1 ? ".5" : "");
         else

@@ -1,4 +1,4 @@
-/* The lanes of a system of infer/listen_picture.h; not for others. */
+/* The lanes of a system of infer/listen_picture.h and infer/roll_picture.h; not for others. */
 #ifndef BL_INFER_LISTEN_LANES_H
 #define BL_INFER_LISTEN_LANES_H
 
@@ -30,5 +30,12 @@ void infer_lane_seconds(const infer_system *s, int y);
 
 /* Downbeats through all lanes. */
 void infer_lane_downbeats(const infer_system *s, int y, int height, double opacity);
+
+/* For further lanes: time to pixels; the part x0 .. x1 of a stretch that lies in the system, 0: nothing does; the outline
+ * of a box; the name to the left of a lane. */
+double infer_lane_x(const infer_system *s, double time_s);
+int    infer_lane_within(const infer_system *s, double start_s, double end_s, int *x0, int *x1);
+void   infer_lane_frame(const infer_system *s, int x0, int x1, int y, int height, uint32_t colour);
+void   infer_lane_name(const infer_system *s, int y, int height, const char *text);
 
 #endif

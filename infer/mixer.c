@@ -339,3 +339,27 @@ bl_status infer_mixer_finish(infer_mixer *m, audio_clip *mix, double *gain_db, a
         audio_clip_free(mix);
     return status;
 }
+
+bl_status infer_mixer_controls(const infer_mixer *m, music_score *score, bl_error *err)
+{
+    for (int t = 0; t < score->n_tracks; t++) {
+        music_track *track = &score->tracks[t];
+        const place p = place_of(m, track->name, err);
+        int kept = 0;
+        if (err->code != BL_OK)
+            return err->code;
+        for (int i = 0; i < track->n_controls; i++) {
+            const music_control *c = &track->controls[i];
+            if (c->kind != MUSIC_CONTROLLER || (c->a != MUSIC_CC_VOLUME && c->a != MUSIC_CC_PAN))
+                track->controls[kept++] = *c;
+        }
+        track->n_controls = kept;
+        const double volume = 127 * pow(10, p.level_lu / 40), pan = 64 + 63 * (m->o.dry || m->o.n_channels < 2 ? 0 : p.pan);
+        const music_control list[2] = { { 0, MUSIC_CONTROLLER, MUSIC_CC_VOLUME, (uint8_t)lround(fmin(fmax(volume, 1), 127)) },
+                                        { 0, MUSIC_CONTROLLER, MUSIC_CC_PAN, (uint8_t)lround(fmin(fmax(pan, 0), 127)) } };
+        for (int i = 0; i < 2; i++)
+            if (music_track_add_control(track, list[i], err) != BL_OK)
+                return err->code;
+    }
+    return BL_OK;
+}

@@ -52,4 +52,8 @@ bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *m
 bl_status infer_mixer_finish(infer_mixer *m, audio_clip *mix, double *gain_db, audio_loudness *loudness, double *lead_lufs,
                              bl_error *err);
 
+/* What a sequencer needs to set the tracks as the mix does: volume and pan at the start of each, in place of those it has.
+ * General MIDI's volume v is 40 log10(v / 127) dB; 127 is the voice's level. */
+bl_status infer_mixer_controls(const infer_mixer *m, music_score *score, bl_error *err);
+
 #endif

@@ -1,6 +1,5 @@
 #include "infer/pipeline.h"
 
-#include "audio/picture.h"
 #include "audio/soundfile.h"
 #include "base/config.h"
 #include "base/file.h"
@@ -10,8 +9,10 @@
 #include "data/instruments.h"
 #include "infer/analyzer.h"
 #include "infer/arranger.h"
+#include "infer/from_midi.h"
 #include "infer/mixer.h"
 #include "infer/outputs.h"
+#include "infer/roll_picture.h"
 #include "infer/temporal_analyzer.h"
 #include "infer/tone_generator.h"
 #include "infer/validator.h"
@@ -22,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double TAIL_S = 2; /* behind the last note of a MIDI file */
 
 /* Everything a run owns. */
 typedef struct run {
@@ -35,6 +38,7 @@ typedef struct run {
     infer_mixer *mixer;
     infer_outputs outputs;
     audio_clip  mix;
+    music_score arrangement;  /* of a MIDI file */
     float      *context;
     double      start_s, stage_s;
 } run;
@@ -167,7 +171,7 @@ static bl_status check_options(const infer_options *o, bl_error *err)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (files[i].path && infer_outputs_check(files[i].path, err) != BL_OK)
             return err->code;
-        if (files[i].path && !strcmp(files[i].path, o->song))
+        if (files[i].path && ((o->song && !strcmp(files[i].path, o->song)) || (o->from_midi && !strcmp(files[i].path, o->from_midi))))
             return bl_fail(err, BL_EARG, "%s: %s would overwrite the song that is read", files[i].path, files[i].option);
         for (size_t k = 0; k < i; k++)
             if (files[i].path && files[k].path && !strcmp(files[i].path, files[k].path))
@@ -258,7 +262,11 @@ static bl_status prepare(run *r, bl_error *err)
     }
     if (status == BL_OK)
         status = take_options(r, err);
-    if (status == BL_OK)
+    if (status == BL_OK && o->from_midi && (status = infer_from_midi_read(o->from_midi, &r->arrangement, err)) == BL_OK)
+        r->song.least_s = music_score_end_s(&r->arrangement) + TAIL_S;
+    if (status == BL_OK && !o->song)
+        status = infer_from_midi_format(o->from_midi, r->song.least_s, r->plan, err);
+    else if (status == BL_OK)
         status = infer_analyzer_read(o->song, &r->song, r->plan, err);
     if (status == BL_OK)
         status = take_intervals(r, err);
@@ -266,6 +274,8 @@ static bl_status prepare(run *r, bl_error *err)
         status = (r->generator = infer_tone_generator_load(path, err)) ? BL_OK : err->code;
     if (status == BL_OK && (status = infer_model_path(path, r->model_dir, "bilstm.h5", err)) == BL_OK)
         status = (r->temporal = infer_temporal_analyzer_load(path, err)) ? BL_OK : err->code;
+    if (status == BL_OK && o->from_midi)
+        status = infer_from_midi(&r->arrangement, o->from_midi, r->generator, o->song != NULL, r->plan, err);
     return stage(r, "read", status, err);
 }
 
@@ -293,9 +303,32 @@ static bl_status song_context(run *r, bl_error *err)
     return status;
 }
 
+/* Behind an arrangement that is given only the singer's melody is listened for, where somebody sings. */
+static bl_status hear_singer(run *r, bl_error *err)
+{
+    infer_plan *p = r->plan;
+    bl_status status = BL_OK;
+    if (r->o->song) {
+        if (stage(r, "separate", infer_analyzer_part(&r->song, p, r->model_dir, err), err) != BL_OK)
+            return err->code;
+        status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
+        if (status == BL_OK)
+            status = infer_check_genre(p, r->model_dir, err);
+        if (status == BL_OK)
+            status = song_context(r, err);
+        if (stage(r, "features", status, err) != BL_OK || stage(r, "listen", infer_analyzer_listen(&r->song, p, err), err) != BL_OK)
+            return err->code;
+    } else if (!p->genre[0])
+        snprintf(p->genre, sizeof p->genre, "pop");
+    status = infer_tone_generator_genre(r->generator, p->genre, p->genre_sounds, err);
+    return status == BL_OK && r->o->song ? stage(r, "tracks", infer_analyzer_tracks(&r->song, p, r->model_dir, err), err) : status;
+}
+
 static bl_status hear(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
+    if (r->o->from_midi)
+        return hear_singer(r, err);
     if (stage(r, "separate", infer_analyzer_part(&r->song, p, r->model_dir, err), err) != BL_OK)
         return err->code;
     bl_status status = infer_analyzer_genre(&r->song, p, r->model_dir, err);
@@ -384,8 +417,9 @@ static bl_status sound(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
     infer_chain_seconds chain = { 0 };
-    double tones_s = 0, mix_s = 0, at = bl_seconds();
-    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, r->song.kept[0].audio.n_samples, p->genre, r->config,
+    double tones_s = 0, mix_s = 0, at = bl_seconds(), lead_lufs;
+    const int64_t n = r->song.n_kept ? r->song.kept[0].audio.n_samples : llround(p->duration_s * p->sample_rate);
+    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, n, p->genre, r->config,
                                          r->o->dry, p->intervals, p->n_intervals };
     audio_loudness loud = { 0 };
     bl_status status = (r->mixer = infer_mixer_new(&mixing, err)) ? keep_stems(r, err) : err->code;
@@ -400,10 +434,11 @@ static bl_status sound(run *r, bl_error *err)
     }
     at = bl_seconds();
     if (status == BL_OK)
-        status = infer_mixer_finish(r->mixer, &r->mix, NULL, &loud, &p->vocal_lufs, err);
+        status = infer_mixer_finish(r->mixer, &r->mix, NULL, &loud, &lead_lufs, err);
     mix_s += bl_seconds() - at;
     if (status != BL_OK)
         return status;
+    p->vocal_lufs = r->o->song ? lead_lufs : (double)NAN;
     p->mix_lufs = loud.integrated_lufs;
     p->true_peak_dbtp = loud.true_peak_dbtp;
     add_seconds(r, "tones", tones_s);
@@ -420,47 +455,28 @@ static bl_status sound(run *r, bl_error *err)
 
 static bl_status draw(run *r, bl_error *err)
 {
-    double *line_s = NULL, *line_hz = NULL;
-    int64_t n = 0;
-    const infer_plan *p = r->plan;
-    audio_panel panel = { .clip = &r->mix, .title = bl_path_name(r->o->out), .mark_s = p->downbeats_s, .n_marks = p->n_downbeats };
     const char *temporary = infer_outputs_add(&r->outputs, r->o->picture, err);
-    bl_status status = temporary ? BL_OK : err->code;
-
-    line_s = malloc(((size_t)p->n_melody * 3 + 1) * sizeof *line_s);
-    line_hz = malloc(((size_t)p->n_melody * 3 + 1) * sizeof *line_hz);
-    if (status == BL_OK && (!line_s || !line_hz))
-        status = bl_fail(err, BL_ENOMEM, "no memory for the picture");
-    for (int i = 0; i < p->n_melody && status == BL_OK; i++) {
-        const double hz = 440 * exp2((p->melody[i].pitch - 69 + p->tuning_cents / 100) / 12);
-        line_s[n] = p->melody[i].onset_s;
-        line_hz[n++] = hz;
-        line_s[n] = p->melody[i].offset_s;
-        line_hz[n++] = hz;
-        line_s[n] = p->melody[i].offset_s;
-        line_hz[n++] = 0;
-    }
-    panel.line_s = line_s;
-    panel.line_hz = line_hz;
-    panel.n_line = n;
-    if (status == BL_OK) {
-        bl_error own = { 0 };
-        status = audio_picture_spectrograms(temporary, &panel, 1, NULL, &own);
-        if (status != BL_OK)
-            bl_fail(err, own.code, "%s: cannot draw it: %s", r->o->picture, own.msg);
-    }
-    free(line_s);
-    free(line_hz);
-    return status;
-}
-
-static bl_status write_midi(run *r, bl_error *err)
-{
-    const char *temporary = infer_outputs_add(&r->outputs, r->o->midi, err);
     bl_error own = { 0 };
     if (!temporary)
         return err->code;
-    if (music_midi_write(temporary, &r->plan->score, &own) == BL_OK)
+    if (infer_roll_picture(temporary, bl_path_name(r->o->out ? r->o->out : r->o->song ? r->o->song : r->o->from_midi), r->plan, &own) == BL_OK)
+        return BL_OK;
+    return bl_fail(err, own.code, "%s: cannot draw it: %s", r->o->picture, own.msg);
+}
+
+/* With title, volumes and pans, so that a sequencer plays it as it was mixed. */
+static bl_status write_midi(run *r, bl_error *err)
+{
+    infer_plan *p = r->plan;
+    const char *temporary = infer_outputs_add(&r->outputs, r->o->midi, err), *name = bl_path_name(r->o->song ? r->o->song : r->o->from_midi);
+    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, 1, p->genre, r->config, r->o->dry, NULL, 0 };
+    bl_error own = { 0 };
+    if (!temporary || (!r->mixer && !(r->mixer = infer_mixer_new(&mixing, err))))
+        return err->code;
+    const char *dot = strrchr(name, '.');
+    if (!p->score.title[0])
+        snprintf(p->score.title, sizeof p->score.title, "%.*s", dot && dot - name < 63 ? (int)(dot - name) : 63, name);
+    if (infer_mixer_controls(r->mixer, &p->score, &own) == BL_OK && music_midi_write(temporary, &p->score, &own) == BL_OK)
         return BL_OK;
     return bl_fail(err, own.code, "%s: cannot write it: %s", r->o->midi, own.msg);
 }
@@ -539,6 +555,7 @@ bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_
         infer_mixer_free(r->mixer);
         bl_config_free(r->config);
         audio_clip_free(&r->mix);
+        music_score_free(&r->arrangement);
         free(r->context);
     }
     free(r);

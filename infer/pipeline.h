@@ -17,6 +17,7 @@
 #include "infer/overrides.h"
 
 typedef struct infer_options {
+    const char *from_midi;          /* NULL, or the arrangement; then song may be NULL */
     const char *song, *out;         /* files; out NULL: nothing is played, the plan (report, midi) is all */
     const char *config, *model;     /* NULL: none; models/ beside bin/, or here  */
     const char *genre, *instruments; /* NULL: found out                          */

@@ -8,10 +8,11 @@
 #include "base/progress.h"
 #include "data/instruments.h"
 #include "infer/analyzer.h"
+#include "infer/from_midi.h"
 #include "infer/outputs.h"
 #include "infer/pipeline.h"
+#include "infer/roll_picture.h"
 #include "infer/tone_generator.h"
-#include "music/midi.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -22,15 +23,15 @@
 
 static const bl_cli_program program = {
     .name = "play",
-    .usage = "--instrument NAME --pitch LIST -o DIR [options]  or  --midi FILE -o SONG [options]",
+    .usage = "--instrument NAME --pitch LIST -o DIR [options]  or  --midi FILE [-o SONG] [--picture FILE.png] [options]",
     .summary = "Plays single tones into a folder, one WAV file each, or a MIDI file into a song, with the trained synthesizer.",
     .examples = "  play --instrument \"electric guitar\" --genre rock --pitch 40,45,E3,55-59 --velocity 100 --seconds 2 -o tones\n"
-                "  play --midi song.mid --genre rock -o song.wav\n",
+                "  play --midi song.mid --genre rock -o song.wav\n  play --midi song.mid --picture song.png\n",
     .min_positional = 0, .max_positional = 0
 };
 
 typedef struct arguments {
-    const char *model, *instrument, *genre, *pitch, *midi, *out;
+    const char *model, *instrument, *genre, *pitch, *midi, *picture, *out;
     int64_t velocity, seed, threads;
     double  seconds;
     int     quiet;
@@ -140,63 +141,60 @@ static bl_status play_tones(const arguments *a, infer_tone_generator *g, bl_erro
     return status;
 }
 
-/* What a MIDI track is: its name where that is an instrument, else its program. -1 unknown. */
-static int instrument_of(const music_track *track)
-{
-    const int id = track->is_drums ? data_instrument_find("drums") : data_instrument_guess(track->name);
-    return id >= 0 ? id : data_instrument_from_program(track->program, track->is_drums);
-}
-
-static bl_status play_midi(const arguments *a, infer_tone_generator *g, bl_error *err)
+/* The notes of a plan's tracks into a song. */
+static bl_status play_band(const arguments *a, infer_tone_generator *g, const infer_plan *plan, infer_outputs *out, bl_error *err)
 {
     const int rate = infer_tone_generator_rate(g);
-    music_score score = { 0 };
-    infer_outputs out = { 0 };
     audio_clip clip = { 0 };
     audio_loudness loud;
-    int played = 0;
-    bl_status status = infer_outputs_check(a->out, err);
-
-    if (status == BL_OK && !audio_is_sound_name(a->out))
-        status = bl_fail(err, BL_EARG, "%s: the extension says no sound format; use .wav, .flac, .ogg or another", a->out);
-    if (status == BL_OK)
-        status = music_midi_read(a->midi, &score, err);
-    const double end_s = status == BL_OK ? music_score_end_s(&score) : 0;
-    if (status == BL_OK && end_s <= 0)
-        status = bl_fail(err, BL_EFORMAT, "%s: no notes in it", a->midi);
-    if (status == BL_OK && end_s > INFER_MAX_SECONDS)
-        status = bl_fail(err, BL_EFORMAT, "%s: %.0f s long; play takes at most %d s", a->midi, end_s, INFER_MAX_SECONDS);
-    if (status == BL_OK)
-        status = audio_clip_new(&clip, 1, (int64_t)ceil((end_s + 1.5) * rate), rate, err);
-    for (int i = 0; i < score.n_tracks && status == BL_OK; i++) {
-        music_track *track = &score.tracks[i];
-        bl_error own = { 0 };
-        const int id = instrument_of(track);
-        const infer_tones in = { .track = track, .genre = a->genre, .seed = (uint64_t)a->seed, .quiet = a->quiet };
-        if (!track->n_notes)
-            continue;
-        if (check_voice(g, data_instrument_name(id), &own) != BL_OK) {
-            fprintf(stderr, "track \"%s\" is left out: %s\n", track->name, own.msg);
-            continue;
-        }
-        snprintf(track->name, sizeof track->name, "%s", data_instrument_name(id));
+    bl_status status = audio_clip_new(&clip, 1, (int64_t)ceil((music_score_end_s(&plan->score) + 1.5) * rate), rate, err);
+    for (int i = 0; i < plan->score.n_tracks && status == BL_OK; i++) {
+        const infer_tones in = { .track = &plan->score.tracks[i], .genre = a->genre, .seed = (uint64_t)a->seed, .quiet = a->quiet };
         status = infer_tone_generator_run(g, &in, clip.samples, clip.n_samples, NULL, err);
-        played++;
     }
-    if (status == BL_OK && !played)
-        status = bl_fail(err, BL_EARG, "%s: no track that the synthesizer can play", a->midi);
     if (status == BL_OK)
         status = audio_loudness_measure(&clip, &loud, err);
     if (status == BL_OK) {
         audio_mix_gain(clip.samples, clip.n_samples, audio_db_to_gain(audio_loudness_gain_db(&loud, -16, -1.2)));
-        status = infer_outputs_audio(&out, a->out, &clip, err);
+        status = infer_outputs_audio(out, a->out, &clip, err);
+    }
+    audio_clip_free(&clip);
+    return status;
+}
+
+/* g NULL: a picture alone. */
+static bl_status play_midi(const arguments *a, infer_tone_generator *g, bl_error *err)
+{
+    music_score score = { 0 };
+    infer_outputs out = { 0 };
+    infer_plan plan = { 0 };
+    bl_status status = BL_OK;
+    infer_plan_init(&plan);
+    if (a->out && (status = infer_outputs_check(a->out, err)) == BL_OK && !audio_is_sound_name(a->out))
+        status = bl_fail(err, BL_EARG, "%s: the extension says no sound format; use .wav, .flac, .ogg or another", a->out);
+    if (status == BL_OK && a->picture)
+        status = infer_outputs_check(a->picture, err);
+    if (status == BL_OK)
+        status = infer_from_midi_read(a->midi, &score, err);
+    if (status == BL_OK)
+        status = infer_from_midi(&score, a->midi, g, 0, &plan, err);
+    for (int i = 0; i < plan.n_instruments && status == BL_OK; i++)
+        if (!plan.instruments[i].accepted)
+            fprintf(stderr, "%s\n", plan.instruments[i].reason);
+    if (status == BL_OK && a->out)
+        status = play_band(a, g, &plan, &out, err);
+    if (status == BL_OK && a->picture) {
+        const char *temporary = infer_outputs_add(&out, a->picture, err);
+        plan.duration_s = music_score_end_s(&score);
+        snprintf(plan.genre, sizeof plan.genre, "%.63s", a->genre ? a->genre : "");
+        status = temporary ? infer_roll_picture(temporary, score.title[0] ? score.title : bl_path_name(a->midi), &plan, err) : err->code;
     }
     if (status == BL_OK)
         status = infer_outputs_commit(&out, err);
     if (status == BL_OK && !a->quiet)
-        printf("%s\n", a->out);
+        printf("%s%s%s\n", a->out ? a->out : "", a->out && a->picture ? "\n" : "", a->picture ? a->picture : "");
     infer_outputs_abort(&out);
-    audio_clip_free(&clip);
+    infer_plan_free(&plan);
     music_score_free(&score);
     return status;
 }
@@ -209,10 +207,12 @@ static int wrong(const char *what)
 
 static int check(const arguments *a)
 {
-    if (!a->out)
+    if (!a->out && !(a->midi && a->picture))
         return wrong("-o is missing: where the sound goes");
     if (!a->midi == !a->instrument)
         return wrong("expected either --instrument with --pitch, or --midi");
+    if (a->picture && !a->midi)
+        return wrong("--picture draws a MIDI file: expected --midi");
     if (a->instrument && !a->pitch)
         return wrong("--pitch is missing");
     if (a->velocity < 1 || a->velocity > 127)
@@ -235,6 +235,7 @@ int main(int argc, char **argv)
         { "velocity", 0, BL_CLI_INT, &a.velocity, "N", "1 to 127 (default: 96)" },
         { "seconds", 0, BL_CLI_REAL, &a.seconds, "S", "length of the notes (default: 1)" },
         { "midi", 0, BL_CLI_TEXT, &a.midi, "FILE", "play this file" },
+        { "picture", 0, BL_CLI_TEXT, &a.picture, "FILE.png", "draw the MIDI file as a piano roll; needs no -o" },
         { "out", 'o', BL_CLI_TEXT, &a.out, "PATH", "folder for the tones, or the song's file" },
         { "seed", 0, BL_CLI_INT, &a.seed, "N", "another take (default: 1)" },
         { "threads", 0, BL_CLI_INT, &a.threads, "N", "threads (default: all)" },
@@ -254,6 +255,10 @@ int main(int argc, char **argv)
         a.genre = genre;
     }
     bl_catch_interrupt();
+    if (!a.out) {
+        play_midi(&a, NULL, &err);
+        return err.code == BL_OK ? 0 : bl_cli_fail(&program, &err);
+    }
     if (!a.model && infer_default_models(models, &err) == BL_OK)
         a.model = models;
     if (a.model && infer_model_path(path, a.model, "wavegan.h5", &err) == BL_OK)

@@ -137,7 +137,9 @@ static int remove_all(void **state)
 static void wrong_usage_leaves_with_status_2(void **state)
 {
     (void)state;
-    check("\"$B\"/infer", 2, "argument is missing");
+    check("\"$B\"/infer", 2, "expected a SONG (or --from-midi FILE)");
+    check("\"$B\"/infer --from-midi x.mid -o out.wav --bpm 100", 2, "--bpm and --from-midi");
+    check("\"$B\"/play --instrument bass --pitch 40 --picture x.png -o x", 2, "--picture draws a MIDI file");
     check("\"$B\"/infer song.wav", 2, "-o");
     check("\"$B\"/infer song.wav --report r.json --stems s", 2, "--stems needs a song");
     check("\"$B\"/infer song.wav -o out.wav --insturments bass", 2, "did you mean --instruments");

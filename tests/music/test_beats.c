@@ -1,5 +1,6 @@
 #include "music/beats.h"
 #include "music/describe.h"
+#include "music/pedal.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -90,6 +91,31 @@ static void a_score_is_described(void **state)
     music_score_free(&s);
 }
 
+/* Held to the pedal's end, or to the next note of the pitch; not before, not by another channel's pedal, no drums. */
+static void the_pedal_holds_notes(void **state)
+{
+    music_score s = { 0 };
+    bl_error err = { 0 };
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        music_track *t = music_score_add_track(&s, "x", 0, i == 2, &err);
+        t->channel = i == 1 ? 2 : 1;
+        music_track_add(t, 0, 0.5, 60, 90, &err);
+        music_track_add(t, 1, 1.5, 60, 90, &err);
+        music_track_add(t, 1, 1.5, 64, 90, &err);
+        music_track_add(t, 2, 2.5, 60, 90, &err);
+        music_track_add(t, 5, 6, 60, 90, &err);
+    }
+    music_track_add_control(&s.tracks[0], (music_control){ 0.8, MUSIC_CONTROLLER, 64, 127 }, &err);
+    music_track_add_control(&s.tracks[0], (music_control){ 3, MUSIC_CONTROLLER, 64, 0 }, &err);
+    assert_int_equal(music_score_press_pedal(&s, &err), BL_OK);
+    static const double want[3][5] = { { 0.5, 2, 3, 3, 6 }, { 0.5, 1.5, 1.5, 2.5, 6 }, { 0.5, 1.5, 1.5, 2.5, 6 } };
+    for (int t = 0; t < 3; t++)
+        for (int i = 0; i < 5; i++)
+            assert_true(s.tracks[t].notes[i].offset_s == want[t][i]);
+    music_score_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +123,7 @@ int main(void)
         cmocka_unit_test(a_meter_change_within_a_beat_starts_a_bar),
         cmocka_unit_test(a_score_without_end_is_refused),
         cmocka_unit_test(a_score_is_described),
+        cmocka_unit_test(the_pedal_holds_notes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
