@@ -9,14 +9,19 @@
  *
  * The song is cut into bars, the bars into the sections given, or else into sections of 4 or 8 bars by the singer's
  * energy and repetition (markers "intro", "verse", "chorus", ... in the score); each bar has an intensity from the singer's loudness;
- * each instrument plays the pattern that its style names for that intensity, voiced on the sounding chord.
+ * each instrument plays the pattern that its style names for that intensity, voiced on the sounding chord, out of the singer's way.
  *
- * Promises Every note of a pitched instrument belongs to the chord sounding at its onset or to the key, and does
- *          not ring into a chord it clashes with. Every onset lies within 35 ms of a 16th or triplet of the
- *          beats. A pitch is ended at least 15 ms before it sounds again; notes last 60 ms or more. Pitches stay
- *          in the instrument's range, and within its polyphony. Nothing starts outside the intervals, before
- *          the first beat or beyond the song. Bars in which the beats are not steady (a free start) get held
- *          chords only. Same input and seed, same score.
+ * Promises Every note of a pitched instrument is a tone of the chord sounding at its onset (an onset may come 30 ms before
+ *          its chord), or a passing tone that the style allows: one of the key (passing = diatonic) or any (chromatic) that
+ *          is left by step (by a semitone when it is not of the key), perhaps over others of its kind, to a tone of the
+ *          chord that sounds by the next beat. In a style with scale = blues melodic lines and fills are at home on the
+ *          tonic's blues scale, too. No note rings into a chord it clashes with. Every onset lies within 35 ms of a 16th,
+ *          swung as the style swings (music_style_swing), or a triplet of the beats. A pitch is ended at least 15 ms before
+ *          it sounds again; notes last 60 ms or more. Pitches stay in the instrument's range, and within its polyphony;
+ *          strummed chords can be held by a hand on a guitar. Nothing starts outside the intervals, before the first beat or
+ *          beyond the song. Bars in which the beats are not steady (a free start) get held chords only. An instrument in the
+ *          list plays something. Same input and seed, same score; another seed gives other patterns, fills and voicings over
+ *          the same chords.
  * Shapes   beats_s [n_beats] rising; downbeats_s [n_downbeats] or NULL (then every beats_per_bar-th beat from
  *          the first); sections [n_sections] rising, starting on downbeats (to the nearest bar otherwise), or none;
  *          chords [n_chords] rising, gaps count as "N"; melody [n_melody]; instruments
@@ -26,7 +31,9 @@
  * Errors   BL_EARG: fewer than two beats; beats not rising; unknown instrument; chord name or interval that
  *          cannot be. On failure the score is freed and zeroed.
  * Memory   Borrows the input. The score is filled from zero; release with music_score_free.
- * Tested   tests/music/test_arrange.c
+ * Source   Voicings: the cheapest path through a song's chords by dynamic programming (Viterbi), over all that fit the hand.
+ * Tested   tests/music/test_arrange.c (the promises), test_parts.c (what each genre plays), test_orchestration.c (how a band goes through
+ *          a song)
  */
 #ifndef BL_MUSIC_ARRANGE_H
 #define BL_MUSIC_ARRANGE_H

@@ -2,6 +2,7 @@
 #include "music/style.h"
 #include "music/style_private.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,12 +85,52 @@ static void a_bad_entry_is_named_with_file_and_line(void **state)
     parse(HEAD "swng = 0.6\n" DRUMS PART, "swng");
 }
 
+#define CHORDS "[pattern strum]\nkind = chords\nplay = D... .... U... ....\n"
+
+static void what_a_style_says_of_its_music_is_read(void **state)
+{
+    static const char text[] = "[style]\ngenre = test\nlike = rock\nswing_of = sixteenths\npassing = chromatic\nscale = blues\nlast_chord = short\n"
+        "stop_before_last_chorus = yes\nstroke_gap_ms = 80\n[pattern riff]\nkind = bass\nplay = R.57 ..c. ..g. b...\n" CHORDS
+        "left = R... .... 5... ....\n[instrument piano]\nrole = chords\nlevel 1 = strum\nlevel 2 = riff\nlevel 3 = -\nalone = riff\n"
+        "turns = strum\nenters = 2\ngroup = keys\nvoicing = shell\nleft = 36 50\n";
+    bl_error err = { 0 };
+    (void)state;
+    music_style *s = music_style_parse(text, "test.ini", &err);
+    if (!s)
+        fail_msg("%s", err.msg);
+    assert_int_equal(s->passing, STYLE_CHROMATIC);
+    assert_true(s->swing_sixteenths && s->blues && s->short_end && s->stop_before_last && fabs(s->stroke_gap_s - 0.08) < 1e-9);
+    const style_part *p = style_find_part(s, music_instrument_find("piano"));
+    assert_int_equal(p->voicing, STYLE_SHELL);
+    assert_string_equal(p->group, "keys");
+    assert_true(p->enters == 2 && p->left_low == 36 && p->left_high == 50 && p->alone.n == 1 && p->turns.n == 1);
+    assert_int_equal(s->patterns[p->level[1].pattern[0]].kind, STYLE_BASS); /* a riff */
+    assert_string_equal(s->patterns[1].left.cells, "R.......5.......");
+    music_style_free(s);
+}
+
+static void a_slip_is_answered_with_the_nearest_word(void **state)
+{
+    (void)state;
+    parse(HEAD "pasing = none\n" DRUMS PART, "did you mean \"passing\"");
+    parse(HEAD "passing = all\n" DRUMS PART, "bad.ini line 3: style.passing");
+    parse(HEAD "[pattern a]\nkind = drums\nsnair = 9... .... .... ....\n", "bad.ini line 5: [pattern a] snair: not a drum");
+    parse(HEAD "[pattern a]\nkind = drums\nsnair = 9... .... .... ....\n", "did you mean \"snare\"?");
+    parse(HEAD CHORDS "[instrument piano]\nrole = chords\nlevel 1 = strom\nlevel 2 = -\nlevel 3 = -\n",
+          "bad.ini line 8: [instrument piano] level 1: there is no pattern strom; did you mean \"strum\"?");
+    parse(HEAD CHORDS "[instrument piano]\nrole = chords\nlevel 1 = strum\nlevel 2 = -\nlevel 3 = -\nleft = 40 44\n", "left: expected twelve notes");
+    parse(HEAD CHORDS "[instrument piano]\nrole = chords\nvoicing = fulll\n", "fulll");
+    parse(HEAD CHORDS "[instrument piano]\nrole = chords\nenters = 7\n", "enters");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_genre_has_a_part_for_every_instrument),
         cmocka_unit_test(a_pattern_is_read_as_it_stands),
         cmocka_unit_test(a_bad_entry_is_named_with_file_and_line),
+        cmocka_unit_test(what_a_style_says_of_its_music_is_read),
+        cmocka_unit_test(a_slip_is_answered_with_the_nearest_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
