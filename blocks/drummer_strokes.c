@@ -103,7 +103,22 @@ static int compare_placed(const void *a, const void *b)
     return u != v ? (u > v) - (u < v) : (x->drum > y->drum) - (x->drum < y->drum);
 }
 
-static int fill_strokes(const placed *h, int n, double bpm, int beats_per_bar, const double *shift, blocks_stroke *out)
+/* What is left beside the grid, the drift of a person against a click (the mean within four beats) taken out as well: a band that
+ * follows a singer's beats has its tempo from there. In sixteenths. */
+static void find_offsets(const placed *h, int n, const double *shift, double *offset)
+{
+    static const double REACH = 4; /* beats */
+    double sum = 0;
+    for (int i = 0, from = 0, to = 0; i < n; i++) {
+        for (; to < n && h[to].beat <= h[i].beat + REACH; to++)
+            sum += h[to].off - shift[h[to].place];
+        for (; h[from].beat < h[i].beat - REACH; from++)
+            sum -= h[from].off - shift[h[from].place];
+        offset[i] = 4 * (h[i].off - shift[h[i].place] - sum / (to - from));
+    }
+}
+
+static int fill_strokes(const placed *h, int n, double bpm, int beats_per_bar, const double *shift, const double *offset, blocks_stroke *out)
 {
     int count = 0;
     for (int i = 0; i < n; i++) {
@@ -120,7 +135,7 @@ static int fill_strokes(const placed *h, int n, double bpm, int beats_per_bar, c
             continue;
         s->hit[h[i].drum] = 1;
         s->velocity[h[i].drum] = velocity;
-        s->offset[h[i].drum] = (float)fmin(fmax(4 * (h[i].off - shift[h[i].place]), -0.6), 0.6);
+        s->offset[h[i].drum] = (float)fmin(fmax(offset[i], -0.6), 0.6);
     }
     return count;
 }
@@ -144,7 +159,8 @@ int blocks_strokes_read(const music_note *notes, int n_notes, double bpm, int be
         place_all(h, n_notes);
         find_shifts(h, n_notes, scratch, shift);
         qsort(h, (size_t)n_notes, sizeof *h, compare_placed);
-        n = fill_strokes(h, n_notes, bpm, beats_per_bar, shift, *strokes);
+        find_offsets(h, n_notes, shift, scratch);
+        n = fill_strokes(h, n_notes, bpm, beats_per_bar, shift, scratch, *strokes);
         blocks_strokes_finish(*strokes, n);
     }
     free(h);

@@ -33,7 +33,7 @@ extern const double blocks_stroke_place[BLOCKS_STROKE_PLACES];
 
 /* A performance of n_notes sorted notes at a steady bpm, cut into strokes: for each beat straight sixteenths or triplets,
  * whichever its hits lie nearer to, given what the performance mostly does; then each place's median deviation is the
- * performance's own swing (shift), and what is left are the offsets. The part's constant lag is taken out. Of two hits of one
+ * performance's own swing (shift). What is left, beside its mean within four beats (a person drifts against a click), are the offsets. Of two hits of one
  * drum in a stroke the louder counts. Returns the number of strokes (malloc'ed, release with free), -1: no memory. */
 int  blocks_strokes_read(const music_note *notes, int n_notes, double bpm, int beats_per_bar, blocks_stroke **strokes);
 

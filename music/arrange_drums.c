@@ -14,6 +14,13 @@ typedef struct drum_part {
     int             n, capacity;
 } drum_part;
 
+/* An 8 has the velocity that the part has for a bar of this intensity, a ghost note of 2 less than half of it. */
+static double velocity_of(writer *w, const plan_bar *bar, int accent)
+{
+    const double most = w->part->velocity_low + (w->part->velocity_high - w->part->velocity_low) * (0.2 + 0.8 * bar->intensity);
+    return fmin(most * (0.25 + 0.75 * accent / 8) + 5 * (bl_rng_uniform(&w->rng) - 0.5), 127);
+}
+
 /* A stroke of `accent` 1..9 at a step of a beat. */
 static void add_hit(drum_part *d, int bar_index, int beat, int step, int steps, int drum, int accent)
 {
@@ -38,7 +45,7 @@ static void add_hit(drum_part *d, int bar_index, int beat, int step, int steps, 
     d->hits[d->n++] = (music_drum_hit){ .bar = bar_index, .n_beats = bar->n_beats, .beat = beat, .step = step, .steps = steps,
                                         .place = place, .time_s = plan_time(p, at + place),
                                         .beat_s = plan_time(p, at + 1) - plan_time(p, at), .drum = drum,
-                                        .velocity = plan_velocity(p, w->part, bar, accent, &w->rng) };
+                                        .velocity = velocity_of(w, bar, accent) };
 }
 
 /* ---- what is played ---- */

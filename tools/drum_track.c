@@ -63,7 +63,7 @@ static void invent(double *beats, music_form_part *form, music_note *sung, music
     const int per_bar = (int)args.beats, n = (int)args.bars * per_bar + 1;
     const double period = 60 / args.bpm;
     for (int i = 0; i < n; i++)
-        beats[i] = 0.5 + i * period;
+        beats[i] = i * period;
     for (int bar = 0; bar < (int)args.bars; bar++) {
         const int section = bar / 8, level = section % 3;
         if (bar % 8 == 0)

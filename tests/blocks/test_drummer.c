@@ -83,7 +83,7 @@ static void of_two_hits_of_a_drum_in_a_stroke_the_louder_counts(void **state)
     (void)state;
     const music_note n[] = { note(0, 120, KICK, 90), note(0.97, 120, SNARE, 30), note(1, 120, SNARE, 110), note(1, 120, 40, 60), note(2, 120, KICK, 90) };
     assert_int_equal(blocks_strokes_read(n, 5, 120, 4, &s), 3);
-    assert_true(fabsf(s[1].velocity[MUSIC_DRUM_SNARE] - 110 / 127.0f) < 1e-6f && fabsf(s[1].offset[MUSIC_DRUM_SNARE]) < 0.01f);
+    assert_true(fabsf(s[1].velocity[MUSIC_DRUM_SNARE] - 110 / 127.0f) < 1e-6f && fabsf(s[1].offset[MUSIC_DRUM_SNARE]) < 0.03f);
     /* within four beats: 90, 110 and 90 */
     assert_true(fabsf(s[0].around - 290 / 381.0f) < 1e-5f);
     free(s);
@@ -248,12 +248,12 @@ static void it_learns_from_context_what_no_average_knows(void **state)
     perform(&songs, 12);
     blocks_drummer_trainer *t = blocks_drummer_trainer_new(d, &songs, 5, &err);
     assert_non_null(t);
-    for (int i = 0; i < 150; i++)
+    for (int i = 0; i < 240; i++)
         assert_int_equal(blocks_drummer_trainer_step(t, losses, &norm, &err), BL_OK);
     assert_int_equal(blocks_drummer_trainer_validate(t, BLOCKS_DRUM_HELD_OUT, &score, &err), BL_OK);
     const blocks_drum_figures *ours = &score.all[BLOCKS_DRUM_OURS_BLIND], *place = &score.all[BLOCKS_DRUM_POSITION];
     assert_int_equal(score.n_songs, 3);
-    assert_true(ours->velocity_r2 > 0.75 && ours->velocity_mae < 0.7 * place->velocity_mae);
+    assert_true(ours->velocity_r2 > 0.85 && ours->velocity_mae < 0.7 * place->velocity_mae);
     assert_true(ours->offset_r2 > 0.7 && ours->offset_mae_ms < 0.5 * place->offset_mae_ms);
     assert_true(ours->velocity_kl < 0.5 * place->velocity_kl);
     blocks_drummer_trainer_free(t);
