@@ -121,7 +121,7 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
         return BL_OK;
     const double bpm = plan->has & INFER_HAS_TEMPO && plan->tempo_bpm >= 20 && plan->tempo_bpm <= 400 ? plan->tempo_bpm : 0;
     /* Beside other instruments the notes of the voice would only blur what drums and bass say. */
-    const int alone = !strcmp(plan->input, "vocal"), known = (plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)) != 0;
+    const int alone = infer_is_alone(song, plan), known = (plan->has & (INFER_HAS_TEMPO | INFER_HAS_BEATS)) != 0;
     audio_rhythm_config config = { .bpm = bpm, .tempo_factor = known ? 0 : song->tempo_factor, .activity = &song->beats,
                                    .notes = alone ? sung->notes : NULL, .n_notes = alone ? sung->n_notes : 0,
                                    .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0 };

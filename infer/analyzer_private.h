@@ -45,6 +45,9 @@ bl_status infer_melody_of(const infer_plan *plan, audio_sung_notes *sung, bl_err
 /* Tempo, meter, beats and downbeats: what the plan lacks of them. */
 bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err);
 
+/* Whether a melody is all there is: then it tells beats, key and chords. The harmony was heard before. */
+int       infer_is_alone(const infer_song *song, const infer_plan *plan);
+
 bl_status infer_find_key(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err);
 
 /* Sections of the song and phrases of the singer. */

@@ -153,6 +153,35 @@ static void chords_are_found_for_a_bare_vocal(void **state)
     }
 }
 
+/* Hardly a chord is heard, as of a flute alone: its melody gets chords. With a chord most of the time, those heard stay. */
+static void a_lone_instrument_gets_chords_for_its_melody(void **state)
+{
+    (void)state;
+    for (int lone = 0; lone < 2; lone++) {
+        fixture f;
+        bl_error err = { 0 };
+        make(&f, 0);
+        strcpy(f.plan.genre, "pop");
+        strcpy(f.plan.key, "C major");
+        f.plan.has |= INFER_HAS_KEY;
+        f.plan.melody = calloc(BEATS, sizeof *f.plan.melody);
+        for (int i = 0; i < BEATS; i++)
+            f.plan.melody[f.plan.n_melody++] = (music_note){ i * BEAT_S, (i + 0.9) * BEAT_S, i % 2 ? 67 : 64, 90 };
+        assert_int_equal(infer_analyzer_harmony(&f.song, &f.plan, "models", &err), BL_OK);
+        for (int64_t t = 0; lone && t < f.song.harmony.n_frames; t++)
+            f.song.harmony.chord[t * MUSIC_HEARD_CLASSES + MUSIC_HEARD_NONE] = 0;
+        assert_int_equal(infer_analyzer_chords(&f.song, &f.plan, "models", &err), BL_OK);
+        assert_string_equal(err.msg, "");
+        double named = 0;
+        for (int i = 0; i < f.plan.n_chords; i++) {
+            named += strcmp(f.plan.chords[i].name, "N") ? f.plan.chords[i].end_s - f.plan.chords[i].start_s : 0;
+            assert_true(!lone || f.plan.chords[i].confidence == 0);
+        }
+        assert_true(lone ? named > 0.9 * f.plan.duration_s : f.plan.chords[0].confidence > 0);
+        release(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +189,7 @@ int main(void)
         cmocka_unit_test(silence_has_no_chord),
         cmocka_unit_test(a_bare_vocal_needs_no_chord_network),
         cmocka_unit_test(chords_are_found_for_a_bare_vocal),
+        cmocka_unit_test(a_lone_instrument_gets_chords_for_its_melody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
