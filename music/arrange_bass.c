@@ -177,7 +177,7 @@ static void hold_bar(bass_player *b, const plan_bar *bar)
             continue;
         writer_stop(w, t - 0.01, 1);
         play(b, 'R', span, bar->first_beat + k, k, t, plan_velocity(w->p, w->part, bar, 7, &w->rng));
-        if (bar->mode == BAR_END && w->p->style->short_end)
+        if (bar->mode == BAR_END && w->p->cut_end)
             writer_stop(w, plan_time(w->p, bar->first_beat + 0.5), 1);
     }
 }

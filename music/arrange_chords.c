@@ -124,8 +124,9 @@ static voicing pitches_of(const chord_player *c, char symbol, int span, double t
 static void make_room(const chord_player *c, voicing *v, char symbol, double t, double until)
 {
     const writer *w = c->w;
-    const int guitar = w->part->instrument->family == MUSIC_GUITAR, least = guitar ? 3 : 2;
-    if (!strchr("DUCHx", symbol))
+    const int guitar = w->part->instrument->family == MUSIC_GUITAR;
+    const int least = guitar && symbol != 'P' ? 3 : 2;
+    if (!strchr("DUCHxP", symbol))
         return;
     for (int i = v->n - 1; i >= 0 && v->n > least; i--) {
         if (plan_fight(w->p, v->pitch[i], t, until) < 0.5) {
@@ -260,7 +261,7 @@ static void hold_bar(chord_player *c, const plan_bar *bar)
             continue;
         char symbol = w->part->instrument->family == MUSIC_GUITAR ? 'D' : 'C';
         strike(c, symbol, NULL, 0, span, t, plan_velocity(w->p, w->part, bar, 6, &w->rng));
-        if (bar->mode == BAR_END && w->p->style->short_end)
+        if (bar->mode == BAR_END && w->p->cut_end)
             writer_stop(w, plan_time(w->p, bar->first_beat + 0.5), 1);
     }
 }

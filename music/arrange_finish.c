@@ -101,7 +101,7 @@ static void separate(music_note *n, int count, int polyphony)
                     n[k].offset_s = fmin(n[k].offset_s, n[i].onset_s - 0.005);
                 sounding--;
             }
-            if (n[k].offset_s - n[k].onset_s < min_length_s)
+            if (n[k].offset_s - n[k].onset_s < min_length_s - 1e-9)
                 n[k].velocity = 0;
         }
     }

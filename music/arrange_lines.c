@@ -254,7 +254,7 @@ static void support(line_player *l)
             if (b == 0 || span != plan_span_at(p, p->beat[bar->first_beat + b - 1] + 0.03))
                 play_cell(l, 'G', &held, 0, 0, 0, bar->first_beat + b, bar);
         }
-        if (bar->mode == BAR_END && p->style->short_end)
+        if (bar->mode == BAR_END && p->cut_end)
             writer_stop(w, plan_time(p, bar->first_beat + 0.5), 1);
     }
     w->n_open = 0;

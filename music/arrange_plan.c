@@ -153,6 +153,8 @@ static void find_end(plan *p)
     p->end_bar = end > 0 ? end : -1;
     if (p->end_bar < 0)
         return;
+    /* Cut off where the style ends short, unless that would leave the singer alone with a held note. */
+    p->cut_end = p->style->short_end && offset < p->bars[end].start_s + 1.5 * p->period_s;
     for (int i = end + 1; i < p->n_bars; i++)
         p->bars[i].mode = BAR_SILENT;
     p->bars[end].mode = BAR_END;

@@ -65,6 +65,7 @@ typedef struct plan {
     plan_span     *spans;  int n_spans;
     plan_gap      *gaps;   int n_gaps;
     int            end_bar;              /* index of the BAR_END bar, -1: none         */
+    int            cut_end;              /* the last chord is cut off                  */
     double         end_s;                /* nothing sounds after this                  */
     int            chorus;               /* label, -1 for none                         */
     int            entry_bar[3];         /* first bar of those that enter at once, in the first verse, after it */
