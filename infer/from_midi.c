@@ -84,13 +84,11 @@ static int nearest(const infer_tone_generator *g, const music_track *track, int 
     return best;
 }
 
-/* Adds the notes of a track to the one that the plan has for the instrument. */
-static bl_status add_notes(infer_plan *plan, const char *instrument, const music_track *from, bl_error *err)
+/* A track of its own, also where another one has the same instrument: two trumpets do not cut each other short. */
+static bl_status add_player(infer_plan *plan, const char *instrument, const music_track *from, bl_error *err)
 {
     const music_instrument *known = music_instrument_find(instrument);
-    music_track *to = infer_plan_track(plan, instrument);
-    if (!to)
-        to = music_score_add_track(&plan->score, instrument, known && !from->is_drums ? known->program : from->program, from->is_drums, err);
+    music_track *to = music_score_add_track(&plan->score, instrument, known && !from->is_drums ? known->program : from->program, from->is_drums, err);
     bl_status status = to ? BL_OK : err->code;
     for (int i = 0; i < from->n_notes && status == BL_OK; i++) {
         const music_note *n = &from->notes[i];
@@ -146,7 +144,7 @@ static bl_status add_track(infer_plan *plan, const music_track *track, const inf
     snprintf(reason, sizeof reason, player == id ? "%s" : "%s: the synthesizer has not learned it; %s is the most alike", heard_as, plays);
     if (!listed(plan, wanted) && infer_plan_add_instrument(plan, wanted, player == id, reason, player == id ? NULL : plays, err) != BL_OK)
         return err->code;
-    return add_notes(plan, plays, track, err);
+    return add_player(plan, plays, track, err);
 }
 
 /* ---- when ---- */

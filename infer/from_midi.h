@@ -5,7 +5,7 @@
  *
  * Players   A track plays the instrument that its name names, else that of its General MIDI program. One that the synthesizer has not
  *           learned is played by the nearest it has (data_instrument_likeness), and plan->instruments says which stands in for
- *           which; nobody is silent. Tracks of one instrument are played as one. With a recording of a singer (sung != 0) the
+ *           which; nobody is silent. Tracks of one instrument are as many players of it, in one stem. With a recording of a singer (sung != 0) the
  *           first track named after a voice, or "melody", is not played: its notes are the melody.
  * Plan      beats, downbeats, meter and tempo from the maps; key, chords and sections (markers) where the file has them;
  *           instruments, notes, and the maps themselves for another MIDI file. The sustain pedal is played out. Levels and

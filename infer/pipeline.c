@@ -383,22 +383,45 @@ static bl_status keep_stems(run *r, bl_error *err)
     return status;
 }
 
+/* Several tracks of one name are as many players of one instrument: each phrases by itself, in a sound of its own. */
+static bl_status play(run *r, const music_track *first, float *mono, int64_t n, bl_error *err)
+{
+    const music_score *score = &r->plan->score;
+    bl_status status = BL_OK;
+    uint64_t words[3] = { r->song.hash, (uint64_t)r->plan->seed, 0 };
+    for (const music_track *t = first; t < score->tracks + score->n_tracks && status == BL_OK; t++) {
+        if (strcmp(t->name, first->name) != 0)
+            continue;
+        const infer_tones in = { .track = t, .genre = r->plan->genre, .context = r->context, .quiet = r->o->quiet,
+                                 .seed = bl_hash(0, words, (words[2] ? 3 : 2) * sizeof *words) };
+        status = infer_tone_generator_run(r->generator, &in, mono, n, NULL, err);
+        words[2]++;
+    }
+    return status;
+}
+
+/* Whether an earlier track is played by the same instrument, which takes this one along. */
+static int played_before(const music_score *score, int track)
+{
+    for (int i = 0; i < track; i++)
+        if (score->tracks[i].n_notes && !strcmp(score->tracks[i].name, score->tracks[track].name))
+            return 1;
+    return 0;
+}
+
 /* Tones, repair and mixing of one instrument. */
 static bl_status add_instrument(run *r, const music_track *track, infer_chain_seconds *chain, double *tones_s, double *mix_s,
                                 bl_error *err)
 {
     const int rate = infer_tone_generator_rate(r->generator);
     const int64_t n = (int64_t)ceil(r->plan->duration_s * rate);
-    const uint64_t words[2] = { r->song.hash, (uint64_t)r->plan->seed };
-    const infer_tones in = { .track = track, .genre = r->plan->genre, .context = r->context,
-                             .seed = bl_hash(0, words, sizeof words), .quiet = r->o->quiet };
     audio_clip stem = { 0 };
     double at = bl_seconds();
     float *mono = calloc((size_t)n, sizeof *mono);
     bl_status status = mono ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the stem of %s", track->name);
 
     if (status == BL_OK)
-        status = infer_tone_generator_run(r->generator, &in, mono, n, NULL, err);
+        status = play(r, track, mono, n, err);
     *tones_s += bl_seconds() - at;
     if (status == BL_OK && r->temporal)
         status = infer_temporal_analyzer_chain(r->temporal, track->name, mono, n, rate, chain, err);
@@ -427,7 +450,7 @@ static bl_status sound(run *r, bl_error *err)
     for (int i = 0; i < p->score.n_tracks && status == BL_OK; i++) {
         if (!p->score.tracks[i].n_notes && !r->o->quiet)
             fprintf(stderr, "%s has nothing to play here\n", p->score.tracks[i].name);
-        if (p->score.tracks[i].n_notes)
+        if (p->score.tracks[i].n_notes && !played_before(&p->score, i))
             status = add_instrument(r, &p->score.tracks[i], &chain, &tones_s, &mix_s, err);
         if (status == BL_OK && bl_interrupted())
             status = bl_fail(err, BL_ESTOP, "interrupted");

@@ -108,7 +108,10 @@ static void every_track_has_a_player_and_a_reason(void **state)
         notes += p.score.tracks[t].n_notes;
     }
     assert_int_equal(notes, 36); /* nobody is silent */
-    assert_true(infer_plan_track(&p, "electric guitar")->n_notes >= 12); /* both */
+    int guitars = 0; /* each its own player */
+    for (int t = 0; t < p.score.n_tracks; t++)
+        guitars += !strcmp(p.score.tracks[t].name, "electric guitar") && p.score.tracks[t].n_notes == 6;
+    assert_true(guitars >= 2);
     infer_plan_free(&p);
 }
 

@@ -364,6 +364,70 @@ static void no_cut_and_no_changed_byte_is_trusted(void **state)
     free(text);
 }
 
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* Files of random events and random damage in several places: read or refused with a sentence, never larger in memory than a
+ * file of that size can say, and what was read can be written and read again. */
+static void no_random_file_is_trusted(void **state)
+{
+    static const uint8_t starts[] = { 0x90, 0x80, 0xB0, 0xC0, 0xE0, 0xFF, 0xF0, 0xF7, 0xF2, 0x00, 0x7F, 0x81 };
+    static const uint8_t metas[] = { 0x51, 0x58, 0x59, 0x03, 0x05, 0x06, 0x7F, 0x2F, 0x21 };
+    char *text;
+    size_t n;
+    bl_error err = { 0 };
+    uint32_t seed = 5;
+    int read = 0;
+    (void)state;
+    assert_int_equal(bl_read_file("tests/golden/music/format1.mid", 1 << 20, &text, &n, &err), BL_OK);
+    for (int round = 0; round < 3000; round++) {
+        uint8_t bytes[700];
+        size_t size = sizeof bytes;
+        if (round % 2) { /* damage */
+            memcpy(bytes, text, size = n < size ? n : size);
+            for (uint32_t k = next_random(&seed) % 6; k < 6; k++)
+                bytes[next_random(&seed) % size] = (uint8_t)next_random(&seed);
+        } else { /* one track of events that begin well */
+            static const uint8_t head[] = "MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0";
+            memcpy(bytes, head, 20);
+            size = 22;
+            while (size < 400) {
+                bytes[size++] = (uint8_t)(next_random(&seed) % 100);
+                bytes[size++] = starts[next_random(&seed) % sizeof starts];
+                if (bytes[size - 1] == 0xFF)
+                    bytes[size++] = metas[next_random(&seed) % sizeof metas];
+                for (uint32_t k = next_random(&seed) % 5; k < 5; k++)
+                    bytes[size++] = (uint8_t)(next_random(&seed) % 130);
+            }
+            bytes[20] = (uint8_t)((size - 22) >> 8);
+            bytes[21] = (uint8_t)(size - 22);
+        }
+        music_score s, back;
+        bl_error e = { 0 };
+        if (music_midi_parse(bytes, size, "random", &s, &e) != BL_OK) {
+            assert_true(e.code == BL_EFORMAT && !strncmp(e.msg, "random: ", 8) && s.tracks == NULL);
+            continue;
+        }
+        size_t held = 0;
+        for (int t = 0; t < s.n_tracks; t++)
+            held += (size_t)(s.tracks[t].n_notes + s.tracks[t].n_controls);
+        assert_true(held + (size_t)s.n_tracks <= size && (size_t)(s.n_tempos + s.n_meters + s.n_keys + s.n_lyrics + s.n_sysex) <= size);
+        uint8_t *data;
+        size_t n_data;
+        assert_int_equal(music_midi_format(&s, &data, &n_data, &e), BL_OK);
+        assert_int_equal(music_midi_parse(data, n_data, "memory", &back, &e), BL_OK);
+        free(data);
+        music_score_free(&back);
+        music_score_free(&s);
+        read++;
+    }
+    assert_true(read > 50); /* some get through, or this tests nothing */
+    free(text);
+}
+
 static void missing_and_unwritable_files_are_named(void **state)
 {
     bl_error err = { 0 };
@@ -389,6 +453,7 @@ int main(void)
         cmocka_unit_test(every_quality_of_chord_has_an_event),
         cmocka_unit_test(a_damaged_file_gives_one_clear_sentence),
         cmocka_unit_test(no_cut_and_no_changed_byte_is_trusted),
+        cmocka_unit_test(no_random_file_is_trusted),
         cmocka_unit_test(missing_and_unwritable_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

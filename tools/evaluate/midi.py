@@ -9,12 +9,13 @@ was changed by the least there is (a tick, a step of velocity, a microsecond of 
 """
 import collections
 import concurrent.futures
+import json
 import os
 import random
 import subprocess
 import tempfile
 
-from common import Row
+from common import Missing, Row
 
 NAME = {"control_change": "controller", "pitchwheel": "bend", "aftertouch": "pressure", "polytouch": "key pressure"}
 
@@ -162,6 +163,62 @@ def changed(path):
         return bool(same(contents(path), contents(copy))[0])
 
 
+SOUND_FONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+
+
+def hits_heard(path, folder):
+    """Seconds between each drum hit of a file and its attack in what fluidsynth plays of it."""
+    import mido
+    import numpy as np
+    import soundfile
+    midi = mido.MidiFile(path)
+    midi.tracks = [t for i, t in enumerate(midi.tracks) if i == 0 or any(m.type == "note_on" and m.channel == 9 for m in t)]
+    alone, wav = os.path.join(folder, "drums.mid"), os.path.join(folder, "drums.wav")
+    midi.save(alone)
+    subprocess.run(["fluidsynth", "-ni", "-R", "0", "-C", "0", "-g", "0.5", "-r", "44100", "-F", wav, SOUND_FONT, alone], check=True, capture_output=True)
+    x, rate = soundfile.read(wav)
+    envelope = np.abs(x.mean(1))
+    found, times, _ = contents(alone)
+    hits = sorted({round(times[n[0]], 4) for n in found["notes"]})
+    late = []
+    for before, hit, after in zip([-1.0] + hits, hits, hits[1:] + [1e9]):
+        at = int(hit * rate)
+        if hit - before < 0.15 or after - hit < 0.06 or at < rate // 20:  # what rings hides the attack
+            continue
+        ringing, attack = envelope[at - rate // 50:at].max(), envelope[at:at + rate // 20]
+        if attack.max() > 4 * ringing:
+            late.append(np.argmax(attack > ringing + 0.3 * (attack.max() - ringing)) / rate)
+    return late
+
+
+def written(ctx):
+    """infer --midi of the demo vocal, beside the report of the same run and as fluidsynth plays it."""
+    import mido
+    import numpy as np
+    vocal = ctx.bin.parent / "data" / "demo_vocal.flac"
+    if not vocal.exists():
+        raise Missing(f"{vocal} is not there")
+    with tempfile.TemporaryDirectory() as folder:
+        song, report = os.path.join(folder, "song.mid"), os.path.join(folder, "song.json")
+        ctx.run(ctx.program("infer"), vocal, "--genre", "rock", "--midi", song, "--report", report, "--quiet")
+        plan = json.load(open(report))
+        found, times, division = contents(song)
+        wanted = sorted((n["onset"], n["offset"], n["pitch"], n["velocity"]) for n in plan["notes"])
+        got = sorted((times[n[0]], times[n[1]], n[3], n[4]) for n in found["notes"])
+        key = lambda n: (n[2], n[3], round(n[0], 2))
+        worst = max((max(abs(a[0] - b[0]), abs(a[1] - b[1])) for a, b in zip(sorted(wanted, key=key), sorted(got, key=key))),
+                    default=float("nan")) if len(wanted) == len(got) else float("inf")
+        yield Row("midi", "infer --midi beside its report, notes", "worst ms", len(wanted), 1e3 * worst, 1.0, lower_is_better=True)
+        events = merged(mido.MidiFile(song))
+        ticks = range(0, (len(plan["beats"]) + 64) * division, division)
+        quarters = np.array(seconds(ticks, tempo_map(events), division))
+        # a tempo stands in the file where beats leave a steady run by 2 ms, so that a sequencer's tempo track stays readable
+        apart = [np.abs(quarters - b).min() for b in plan["beats"]]
+        yield Row("midi", "infer --midi, beats on quarters of the file", "worst ms", len(apart), 1e3 * max(apart), 2.0, lower_is_better=True)
+        late = hits_heard(song, folder)
+        yield Row("midi", "its drums as fluidsynth plays them", "median ms late", len(late), 1e3 * float(np.median(late)), 10.0, lower_is_better=True)
+
+
 def run(ctx):
     inspect = ctx.program("inspect")
     files = sorted(ctx.need("midi").rglob("*.mid"))
@@ -178,3 +235,4 @@ def run(ctx):
     yield Row("midi", f"{sum(n for *_, n in done)} notes of them", "worst ms", len(done), 1e3 * max(w for _, _, w, _ in done), 0.1,
               lower_is_better=True)
     yield Row("midi", "copies with one message changed", "noticed", len(noticed), sum(noticed) / len(noticed), 1.0)
+    yield from written(ctx)
