@@ -64,9 +64,10 @@ static void clean_text(char out[64], const uint8_t *text, size_t n, int trimmed)
     while (trimmed && i < n && text[i] <= ' ')
         i++;
     for (; i < n; i++) {
-        const int c = text[i] < ' ' || text[i] == 127 ? ' ' : text[i];
-        const size_t size = c < 0x80 || (utf8 && (c & 0xC0) == 0x80) ? 1 : !utf8 ? 2 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-        if (k + size > 63 && (c & 0xC0) != 0x80) /* do not cut a character in two */
+        const int control = text[i] < ' ' || text[i] == 127, c = control ? ' ' : !utf8 && text[i] >= 0x80 && text[i] < 0xA0 ? '?' : text[i];
+        const int continues = utf8 && (c & 0xC0) == 0x80;
+        const size_t size = c < 0x80 || continues ? 1 : !utf8 || c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+        if (!continues && k + size > 63) /* do not cut a character in two */
             break;
         if (!utf8 && c >= 0x80) {
             out[k++] = (char)(0xC0 | c >> 6);
