@@ -1,5 +1,6 @@
 #include "infer/roll_picture.h"
 
+#include "data/instruments.h"
 #include "infer/listen_lanes.h"
 
 #include <math.h>
@@ -10,13 +11,17 @@
 enum {
     LEFT = 96, RIGHT = 30, WIDTH = 1640, LEAST_WIDTH = 900, TITLE = 48, LEGEND = 28,
     FORM = 26, PHRASES = 8, CHORDS = 28, BARS = 26, HIT_ROW = 17, SECONDS = 26, GAP = 7, BETWEEN = 26,
-    MAX_SYSTEMS = 16, MAX_COLOURS = 12
+    MAX_SYSTEMS = 16
 };
 static const double LONGEST_S = 30;
 
 enum { VOICE = 0xC2334A, DRUMS = 0x3A3A44, BEAT_LINE = 0xEEEEF4, BAR_LINE = 0xC9C9D6, KEY_ROW = 0xF5F5F9, OCTAVE = 0xD5D5E0 };
-static const uint32_t colours[MAX_COLOURS] = { 0x3B6FB6, 0xE08A2E, 0x3E9B6E, 0x8E5FB5, 0xB8A01F, 0x2FA4B5, 0xB5651D, 0xD46FA0,
-                                               0x6B8E23, 0x5C6BC0, 0x9E7B6B, 0x00897B };
+/* By family of the data module, so that an instrument looks the same in every song. */
+static const uint32_t colours[DATA_N_FAMILIES] = {
+    [DATA_GUITARS] = 0x3B6FB6, [DATA_BASSES] = 0xE08A2E, [DATA_PERCUSSION] = 0x6B8E23, [DATA_KEYBOARDS] = 0x3E9B6E, [DATA_ORGANS] = 0xB8A01F,
+    [DATA_STRINGS] = 0x8E5FB5, [DATA_WOODWINDS] = 0x2FA4B5, [DATA_BRASS] = 0xB5651D, [DATA_MALLETS] = 0xD46FA0, [DATA_VOICES] = 0x9E7B6B,
+    [DATA_SYNTHS] = 0x5C6BC0, [DATA_PLUCKED] = 0x00897B
+};
 
 /* Rows of a drum kit from top to bottom, with the General MIDI keys that belong to each; the last takes the rest. */
 enum { N_ROWS = 7, OTHER_ROW = N_ROWS - 1, OPEN_HAT = 46 };
@@ -198,12 +203,23 @@ static void draw_note(const infer_system *s, const music_note *n, int high, int 
         audio_canvas_rect(s->canvas, x0, top + height - 1, x1 - x0, 1, mixed(colour, 0x000000, 0.15), 1);
 }
 
+/* The family's colour, or the next free one where an earlier track has it. */
 static uint32_t colour_of(const infer_plan *p, int track)
 {
-    int k = 0;
-    for (int t = 0; t < track; t++)
-        k += !p->score.tracks[t].is_drums && p->score.tracks[t].n_notes;
-    return p->score.tracks[track].is_drums ? DRUMS : colours[k % MAX_COLOURS];
+    int used[DATA_N_FAMILIES] = { 0 }, n_used = 0, k = 0;
+    for (int t = 0; t <= track; t++) {
+        const music_track *at = &p->score.tracks[t];
+        if (at->is_drums || !at->n_notes)
+            continue;
+        const int id = data_instrument_guess(at->name);
+        k = id >= 0 ? (int)data_instrument_at(id)->family : DATA_SYNTHS;
+        if (n_used++ % DATA_N_FAMILIES == 0) /* all are taken: begin again */
+            memset(used, 0, sizeof used);
+        while (used[k])
+            k = (k + 1) % DATA_N_FAMILIES;
+        used[k] = 1;
+    }
+    return p->score.tracks[track].is_drums ? DRUMS : colours[k];
 }
 
 static double mean_length(const music_track *t)
@@ -233,8 +249,9 @@ static void band(const roll *r, int y)
             break;
         last = mean_length(&p->score.tracks[next]);
         last_track = next;
+        const uint32_t colour = colour_of(p, next);
         for (int i = 0; i < p->score.tracks[next].n_notes && !p->score.tracks[next].is_drums; i++)
-            draw_note(&r->s, &p->score.tracks[next].notes[i], r->high, r->row, y, colour_of(p, next));
+            draw_note(&r->s, &p->score.tracks[next].notes[i], r->high, r->row, y, colour);
     }
     infer_lane_frame(&r->s, r->s.x, r->s.x + r->s.width, y, band_height(r), LANE_BAR);
 }
