@@ -264,14 +264,18 @@ int main(int argc, char **argv)
     if (a.model && infer_model_path(path, a.model, "wavegan.h5", &err) == BL_OK)
         g = infer_tone_generator_load(path, &err);
     if (g) {
-        if (a.genre && blocks_synthesizer_genre(infer_tone_generator_synthesizer(g), genre) < 0) {
-            const blocks_synthesizer *s = infer_tone_generator_synthesizer(g);
+        char sounds[64] = "";
+        const blocks_synthesizer *s = infer_tone_generator_synthesizer(g);
+        if (a.genre && infer_tone_generator_genre(g, genre, sounds, &err) == BL_OK && !sounds[0]) {
             const char *near = bl_nearest(genre, (const char *const *)s->genres, s->n_genres);
             bl_fail(&err, BL_EARG, "--genre: the synthesizer has not learned \"%s\"%s%s%s", genre,
                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-        } else if (a.midi)
+        }
+        if (!err.code && a.genre && strcmp(sounds, genre) != 0 && !a.quiet)
+            printf("%s, sounds of %s\n", genre, sounds);
+        if (!err.code && a.midi)
             play_midi(&a, g, &err);
-        else
+        else if (!err.code)
             play_tones(&a, g, &err);
     }
     infer_tone_generator_free(g);

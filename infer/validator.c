@@ -32,16 +32,23 @@ static int table_knows(const void *v, const char *genre)
 static int find_genre(const data_validator *v, infer_plan *plan, bl_error *err)
 {
     const int known = infer_genre_known(plan->genre, table_knows, v, plan->genre_band, err);
-    return known < 0 ? -1 : data_validator_find_genre(v, known ? plan->genre_band : plan->genre, err);
+    if (known > 0)
+        return data_validator_find_genre(v, plan->genre_band, err);
+    if (known == 0)
+        bl_fail(err, BL_EARG, "no instruments for the genre \"%s\": data/genre_instruments.ini has no section [%s], and its file in configs/styles "
+                              "has no \"like = GENRE\" that names one", plan->genre, plan->genre);
+    return -1;
 }
 
 bl_status infer_check_genre(infer_plan *plan, const char *model_dir, bl_error *err)
 {
     char path[BL_PATH_MAX], style[INFER_GENRE_NAME];
+    if (infer_genre_style(plan->genre, path, style, err) != BL_OK)
+        return err->code;
     data_validator *v = load(model_dir, err);
     const int genre = v ? find_genre(v, plan, err) : -1;
     data_validator_free(v);
-    return genre < 0 ? err->code : infer_genre_style(plan->genre, path, style, err);
+    return genre < 0 ? err->code : BL_OK;
 }
 
 /* ids of a list "electric guitar, bass;drums"; returns how many, -1 on failure. */

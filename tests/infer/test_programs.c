@@ -134,6 +134,37 @@ static int remove_all(void **state)
 
 #define INFER "\"$B\"/infer --model \"$T\" --quiet --genre rock --instruments bass "
 
+/* configs/styles/NAME in a folder of the user's own, from a file that ships. */
+static void write_genre(const char *name, const char *head)
+{
+    char *bytes = NULL, path[BL_PATH_MAX];
+    size_t n = 0;
+    bl_error err = { 0 };
+    if (bl_make_folder(temporary_path("user/configs/styles"), &err) != BL_OK || bl_read_file("configs/styles/rock.ini", 1 << 20, &bytes, &n, &err) != BL_OK)
+        fail_msg("%s", err.msg);
+    const char *rest = strstr(bytes, "swing =");
+    assert_non_null(rest);
+    snprintf(path, sizeof path, "user/configs/styles/%s.ini", name);
+    char *text = malloc(n + strlen(head) + 1);
+    sprintf(text, "%s%s", head, rest);
+    write_bytes(path, text, strlen(text));
+    free(text);
+    free(bytes);
+}
+
+#define OWN_GENRE "B=$(realpath \"$B\") && cd \"$T\"/user && \"$B\"/infer --model \"$T\" --quiet \"$T\"/song.wav --instruments bass --genre "
+
+static void a_users_own_style_file_is_a_genre(void **state)
+{
+    (void)state;
+    write_genre("mygenre", "[style]\ngenre = mygenre\nlike = rock\n");
+    write_genre("lonely", "[style]\ngenre = lonely\nlike = rok\n");
+    if (run(OWN_GENRE "mygenre --report r.json && grep -q '\"name\": \"mygenre\"' r.json && grep -q '\"band_like\": \"rock\"' r.json"))
+        fail_msg("%s", output);
+    check(OWN_GENRE "mygenr --report r.json", 1, "did you mean \"mygenre\"");
+    check(OWN_GENRE "lonely --report r.json", 1, "no instruments for the genre \"lonely\"");
+}
+
 static void wrong_usage_leaves_with_status_2(void **state)
 {
     (void)state;
@@ -328,6 +359,7 @@ static void a_song_is_parted_into_files_that_sum_to_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_users_own_style_file_is_a_genre),
         cmocka_unit_test(wrong_usage_leaves_with_status_2),
         cmocka_unit_test(help_and_version_leave_with_status_0),
         cmocka_unit_test(songs_that_cannot_be_read_are_named),
