@@ -83,6 +83,17 @@ bl_status music_harmony_units(const music_harmony_input *in, music_harmony_unit 
 
 /* ---- what speaks for each chord in each unit ---- */
 
+/* Seconds of singing on each pitch class above do from start to end. */
+static void hear(const music_harmony_input *in, int do_class, double start_s, double end_s, double sung[12])
+{
+    memset(sung, 0, 12 * sizeof *sung);
+    for (int i = 0; i < in->n_melody; i++) {
+        const double overlap = fmin(in->melody[i].offset_s, end_s) - fmax(in->melody[i].onset_s, start_s);
+        if (overlap > 0)
+            sung[wrap(in->melody[i].pitch - do_class)] += overlap;
+    }
+}
+
 /* The unit in which a section begins, and how many units it has. */
 static void find_section(const music_harmony_section *s, const music_harmony_unit *u, int n, int *first, int *count)
 {
@@ -132,14 +143,31 @@ static int tonic_degree(music_key key)
     return key.minor ? 3 * 9 + 1 : 0;
 }
 
+/* What is said of a unit, less the pull towards what is common and towards what is sung. */
+static void lean(const harmony_genre *g, const float *share, const double sung[12], double length_s, double e[N])
+{
+    static const double RARE = 0.03; /* rarer chords are not helped further: their own shares are too small to be known */
+    for (int j = 0; j < N; j++) {
+        const unsigned tones = music_chord_classes(music_degree_chord(j, 0));
+        double in = 0;
+        for (int c = 0; c < 12; c++)
+            in += tones >> c & 1 ? sung[c] / length_s : 0;
+        e[j] -= g->prior * fmax((double)share[j], log(RARE)) + g->tension * in;
+    }
+}
+
 static void weigh(const harmony_genre *g, const music_harmony_habits *habits, const music_harmony_input *in, const music_harmony_unit *u, int n,
                   const float *log_degree, double (*e)[N])
 {
     const int minor = in->key.minor != 0, tonic = tonic_degree(in->key);
     int last_sung = 0;
-    for (int t = 0; t < n; t++)
+    for (int t = 0; t < n; t++) {
+        double sung[12];
+        hear(in, music_do(in->key), u[t].start_s, u[t].end_s, sung);
         for (int j = 0; j < N; j++)
-            e[t][j] = (double)log_degree[t * N + j] - g->prior * (double)habits->share[minor][j];
+            e[t][j] = (double)log_degree[t * N + j];
+        lean(g, habits->share[minor], sung, u[t].end_s - u[t].start_s, e[t]);
+    }
     if (g->repeat > 0)
         share_repeats(in, u, n, g->repeat, e);
     for (int t = 0; t < n; t++)
@@ -262,22 +290,10 @@ static bl_status find_path(const harmony_genre *g, const music_harmony_habits *h
 
 /* ---- writing ---- */
 
-/* Beats of singing on each pitch class from start to end. */
-static void hear(const music_harmony_input *in, double start_s, double end_s, double sung[12])
-{
-    const double beat_s = (in->beats_s[in->n_beats - 1] - in->beats_s[0]) / (in->n_beats - 1);
-    memset(sung, 0, 12 * sizeof *sung);
-    for (int i = 0; i < in->n_melody; i++) {
-        const double overlap = fmin(in->melody[i].offset_s, end_s) - fmax(in->melody[i].onset_s, start_s);
-        if (overlap > 0)
-            sung[wrap(in->melody[i].pitch)] += overlap / beat_s;
-    }
-}
-
 /* No added note rubs against what is held, and none that is held and belongs to the triad is lost. */
-static int fits(music_chord rich, music_chord plain, const double sung[12])
+static int fits(music_chord rich, music_chord plain, const double sung[12], double beat_s)
 {
-    const double HELD = 0.75;
+    const double HELD = 0.75 * beat_s;
     const unsigned with = music_chord_classes(rich), without = music_chord_classes(plain);
     for (int c = 0; c < 12; c++) {
         if (!(sung[c] >= HELD))
@@ -297,22 +313,23 @@ static music_chord spell(const harmony_genre *g, const music_harmony_input *in, 
 {
     const int minor = in->key.minor != 0, home = music_do(in->key);
     const music_chord plain = music_degree_chord(degree, home);
+    const double beat_s = (in->beats_s[in->n_beats - 1] - in->beats_s[0]) / (in->n_beats - 1);
     double colour[MUSIC_COLOURS] = { 0 }, sung[12];
     for (int t = from; t < to; t++)
         for (int k = 0; k < MUSIC_COLOURS; k++)
             colour[k] += exp((double)log_colour[t * MUSIC_COLOURS + k]) / (to - from);
-    hear(in, u[from].start_s, u[to - 1].end_s, sung);
+    hear(in, 0, u[from].start_s, u[to - 1].end_s, sung);
     const double sus = colour[MUSIC_SUSPENDED_2] + colour[MUSIC_SUSPENDED_4];
     if (sus >= g->sus && degree % 3 != 2) {
         const music_chord rich = { plain.root, colour[MUSIC_SUSPENDED_2] >= colour[MUSIC_SUSPENDED_4] ? MUSIC_SUS2 : MUSIC_SUS4, plain.root };
-        if (music_chord_degree(rich, home) == degree && fits(rich, plain, sung))
+        if (music_chord_degree(rich, home) == degree && fits(rich, plain, sung, beat_s))
             return rich;
     }
     for (int k = 0; k < g->n_spell[minor][degree] && colour[MUSIC_SEVENTH] >= g->rich; k++) {
         music_chord rich = g->spell[minor][degree][k];
         rich.root = wrap(rich.root + home);
         rich.bass = wrap(rich.bass + home);
-        if (fits(rich, plain, sung))
+        if (fits(rich, plain, sung, beat_s))
             return rich;
     }
     return plain;

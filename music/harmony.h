@@ -1,7 +1,8 @@
 /* From how well every chord would suit a melody to the chords of a song: the path of a hidden semi-Markov model, bent by the habits
  * of a genre. The probabilities and habits are learned (blocks/harmonizer.h); nothing here is a network.
  *
- *     score(chords) = sum over chords of   evidence * sum over its units u of (log p_u(chord) - prior * log share(chord))
+ *     score(chords) = sum over chords of   evidence * sum over its units u of (log p_u(chord) - prior * log share(chord)
+ *                                                                        - tension * share of u that is sung on its tones)
  *                                        + grammar  * log P(chord | the one before it)
  *                                        + duration * log P(length | where in the bar it starts)   + what the genre says
  *

@@ -8,7 +8,7 @@ enum { HARMONY_GENRES = 32, HARMONY_SPELLINGS = 4 };
 
 typedef struct harmony_genre {
     char   name[32];
-    double evidence, prior, grammar, duration, cadence, repeat;
+    double evidence, prior, tension, grammar, duration, cadence, repeat;
     double change[2];                                      /* log; a new chord at a bar line, in mid-bar */
     double rich, sus;                                      /* how sure of a seventh, of a suspension     */
     double prefer[2][MUSIC_DEGREES];                       /* [minor key], log                           */

@@ -138,6 +138,7 @@ static bl_status read_numbers(const bl_config *c, const char *section, harmony_g
     bl_error local = { 0 };
     g->evidence = bl_config_real(c, section, "evidence", g->evidence, 0, 100, &local);
     g->prior = bl_config_real(c, section, "prior", g->prior, 0, 1, &local);
+    g->tension = bl_config_real(c, section, "tension", g->tension, -100, 100, &local);
     g->grammar = bl_config_real(c, section, "grammar", g->grammar, 0, 100, &local);
     g->duration = bl_config_real(c, section, "duration", g->duration, 0, 100, &local);
     g->cadence = bl_config_real(c, section, "cadence", g->cadence, -100, 100, &local);

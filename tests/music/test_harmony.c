@@ -212,6 +212,33 @@ static void lengths_are_those_of_the_corpus(void **state)
     music_harmony_table_free(t);
 }
 
+/* Of two chords that are as likely, tension takes the one that is not sung, prior the rarer one. */
+static void tension_and_prior_lean_where_they_say(void **state)
+{
+    static const struct { const char *text, *written; } rows[] = {
+        { "[decoder]\nevidence = 3\n[any]\ntension = -1\n", "C" }, { "[decoder]\nevidence = 3\n[any]\ntension = 1\n", "Bb" },
+        { "[decoder]\nevidence = 3\n[any]\nprior = 0\ntension = -0.1\n", "C" }, { "[decoder]\nevidence = 3\n[any]\nprior = 1\n", "Bb" } };
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        bl_error err = { 0 };
+        music_harmony_table *t = music_harmony_table_parse(rows[r].text, "text", &err);
+        music_harmony_habits habits = even;
+        song s;
+        music_note note = { 0, 16, 64, 90 };
+        start(&s, 33, 4, "any", (music_key){ 0, 0 });
+        s.in.melody = &note;
+        s.in.n_melody = 1;
+        habits.share[0][0] = -1;
+        for (int u = 0; u < s.n; u++)
+            for (int j = 0; j < N; j++)
+                s.degree[u][j] = j == 0 || j == 30 ? (float)log(0.45) : (float)log(0.1 / (N - 2)); /* C or Bb */
+        run(&s, t, &habits);
+        assert_string_equal(at(&s, 4.1), rows[r].written);
+        end(&s);
+        music_harmony_table_free(t);
+    }
+}
+
 static void one_chord_may_last_for_the_whole_song(void **state)
 {
     song s;
@@ -382,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_pickup_is_a_unit_of_its_own),
         cmocka_unit_test(what_the_network_is_sure_of_is_written),
         cmocka_unit_test(lengths_are_those_of_the_corpus),
+        cmocka_unit_test(tension_and_prior_lean_where_they_say),
         cmocka_unit_test(one_chord_may_last_for_the_whole_song),
         cmocka_unit_test(sections_of_one_name_get_the_same_chords),
         cmocka_unit_test(the_end_comes_home),

@@ -22,7 +22,7 @@ import traceback
 from common import Context, Missing, Row, table
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORDER = ["pitch", "notes", "beats", "harmony", "structure", "features", "tones", "genre", "separation", "segmentation", "speed"]
+ORDER = ["pitch", "notes", "beats", "harmony", "harmonize", "structure", "features", "tones", "genre", "separation", "segmentation", "speed"]
 
 
 def tasks():
