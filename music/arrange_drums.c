@@ -106,6 +106,12 @@ static int is_cymbal_time(int drum)
     return drum == HAT || drum == RIDE || drum == OPEN_HAT || drum == BELL;
 }
 
+/* A groove's 1 and 2 are ornaments: one in four is left out, so that no two bars need be the same. */
+static int left_out(writer *w, const style_pattern *now, const style_pattern *fill, char digit)
+{
+    return now != fill && digit <= '2' && bl_rng_uniform(&w->rng) < 0.25;
+}
+
 static void groove_bar(drum_part *d, int bar_index, const style_pattern *groove, const style_pattern *fill, int crash)
 {
     const plan *p = d->w->p;
@@ -117,7 +123,7 @@ static void groove_bar(drum_part *d, int bar_index, const style_pattern *groove,
             const int cell = now == fill ? (b - fill_from) * fill->steps + s : plan_cell(p, now, bar, b, s), first = b == 0 && s == 0;
             for (int r = 0; r < now->n_rows; r++) {
                 const char digit = now->rows[r].cells[cell];
-                if (digit != '.' && !(crash && first && is_cymbal_time(now->rows[r].drum)))
+                if (digit != '.' && !(crash && first && is_cymbal_time(now->rows[r].drum)) && !left_out(d->w, now, fill, digit))
                     add_hit(d, bar_index, b, s, now->steps, now->rows[r].drum, digit - '0');
             }
             if (crash && first)
