@@ -72,9 +72,26 @@ static int learned(const infer_tone_generator *g, int id)
     return !g || blocks_synthesizer_voice(infer_tone_generator_synthesizer(g), data_instrument_name(id), -1, -1) >= 0;
 }
 
-/* The learned instrument that is most like it; of one that is not known, whichever plays chords best. -1: none. */
+/* What a musician would take for General MIDI's sounds, first choices first; by likeness alone a synthesizer's lead voice would go
+ * to a piano, which cannot hold a note. */
+static const struct { int first, last; const char *choices[4]; } stand_ins[] = {
+    { 6, 6, { "piano" } }, { 7, 7, { "electric piano", "electric guitar" } }, { 8, 15, { "vibraphone", "electric piano", "piano" } },
+    { 21, 23, { "organ", "saxophone" } }, { 46, 46, { "acoustic guitar", "piano" } }, { 47, 47, { "double bass", "bass" } },
+    { 52, 54, { "strings", "organ" } }, { 55, 55, { "strings", "trumpet" } }, { 57, 63, { "trumpet", "saxophone" } },
+    { 68, 71, { "flute", "saxophone" } }, { 80, 87, { "electric guitar", "saxophone", "organ" } }, { 88, 95, { "strings", "organ" } },
+    { 96, 103, { "vibraphone", "electric piano", "strings" } }, { 104, 108, { "acoustic guitar", "electric guitar" } },
+    { 109, 109, { "trumpet", "saxophone" } }, { 110, 110, { "violin", "strings" } }, { 111, 111, { "saxophone", "trumpet" } },
+    { 112, 119, { "vibraphone", "piano" } },
+};
+
+/* Who plays what nobody has learned: a stand-in, or whoever is most like it (of what is not even known: like a piano). -1: nobody. */
 static int nearest(const infer_tone_generator *g, const music_track *track, int id)
 {
+    const int by_program = !track->is_drums && (id < 0 || id == data_instrument_from_program(track->program, 0));
+    for (size_t i = 0; by_program && i < sizeof stand_ins / sizeof *stand_ins; i++)
+        for (int k = 0; k < 4 && stand_ins[i].choices[k] && track->program >= stand_ins[i].first && track->program <= stand_ins[i].last; k++)
+            if (learned(g, data_instrument_find(stand_ins[i].choices[k])))
+                return data_instrument_find(stand_ins[i].choices[k]);
     const int like = id >= 0 ? id : data_instrument_find("piano");
     int best = -1;
     for (int k = 0; k < data_instrument_count(); k++)
@@ -110,12 +127,14 @@ static bl_status add_melody(infer_plan *plan, const music_track *track, bl_error
     return BL_OK;
 }
 
-/* Whether the plan lists the instrument already. */
-static int listed(const infer_plan *plan, const char *name)
+/* Whether the plan says already that this instrument is played by that one. */
+static int listed(const infer_plan *plan, const char *name, const char *plays)
 {
-    for (int i = 0; i < plan->n_instruments; i++)
-        if (!strcmp(plan->instruments[i].name, name))
+    for (int i = 0; i < plan->n_instruments; i++) {
+        const infer_instrument *e = &plan->instruments[i];
+        if (!strcmp(e->name, name) && !strcmp(e->accepted ? e->name : e->replaced_by, plays))
             return 1;
+    }
     return 0;
 }
 
@@ -139,10 +158,10 @@ static bl_status add_track(infer_plan *plan, const music_track *track, const inf
     const char *plays = player >= 0 ? data_instrument_name(player) : NULL;
     if (!plays) {
         snprintf(reason, sizeof reason, "%s: the synthesizer has learned nothing that could play it", heard_as);
-        return listed(plan, wanted) ? BL_OK : infer_plan_add_instrument(plan, wanted, 0, reason, NULL, err);
+        return listed(plan, wanted, "") ? BL_OK : infer_plan_add_instrument(plan, wanted, 0, reason, NULL, err);
     }
-    snprintf(reason, sizeof reason, player == id ? "%s" : "%s: the synthesizer has not learned it; %s is the most alike", heard_as, plays);
-    if (!listed(plan, wanted) && infer_plan_add_instrument(plan, wanted, player == id, reason, player == id ? NULL : plays, err) != BL_OK)
+    snprintf(reason, sizeof reason, player == id ? "%s" : "%s: the synthesizer has not learned it; %s plays it", heard_as, plays);
+    if (!listed(plan, wanted, plays) && infer_plan_add_instrument(plan, wanted, player == id, reason, player == id ? NULL : plays, err) != BL_OK)
         return err->code;
     return add_player(plan, plays, track, err);
 }

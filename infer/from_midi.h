@@ -4,7 +4,7 @@
  *     if (infer_from_midi_read("song.mid", &score, &err) == BL_OK && infer_from_midi(&score, "song.mid", generator, 1, &plan, &err) == BL_OK) ...
  *
  * Players   A track plays the instrument that its name names, else that of its General MIDI program. One that the synthesizer has not
- *           learned is played by the nearest it has (data_instrument_likeness), and plan->instruments says which stands in for
+ *           learned is played by a stand-in for its program, else the most alike (data_instrument_likeness), and plan->instruments says which stands in for
  *           which; nobody is silent. Tracks of one instrument are as many players of it, in one stem. With a recording of a singer (sung != 0) the
  *           first track named after a voice, or "melody", is not played: its notes are the melody.
  * Plan      beats, downbeats, meter and tempo from the maps; key, chords and sections (markers) where the file has them;

@@ -300,9 +300,15 @@ static int legend(const roll *r, int y)
     const infer_plan *p = r->plan;
     int x = LEFT, lines = 1;
     for (int t = -1; t < p->score.n_tracks; t++) {
-        const char *name = t < 0 ? "voice" : p->score.tracks[t].name;
+        char name[72] = "voice";
         if (t < 0 ? !p->n_melody : !p->score.tracks[t].n_notes)
             continue;
+        if (t >= 0) { /* the second flute is "flute 2" */
+            int player = 1;
+            for (int k = 0; k < t; k++)
+                player += p->score.tracks[k].n_notes && !strcmp(p->score.tracks[k].name, p->score.tracks[t].name);
+            snprintf(name, sizeof name, player > 1 ? "%s %d" : "%s", p->score.tracks[t].name, player);
+        }
         const int width = 22 + audio_canvas_text_width(name, 2) + 28;
         if (x + width > LEFT + r->s.width && x > LEFT) {
             x = LEFT;

@@ -115,6 +115,25 @@ static void every_track_has_a_player_and_a_reason(void **state)
     infer_plan_free(&p);
 }
 
+/* A lead voice of a synthesizer goes to who can hold a note; a name outranks the program. */
+static void stand_ins_are_what_a_musician_would_take(void **state)
+{
+    static const struct { const char *name; int program; const char *player; } cases[] = {
+        { "", 81, "electric guitar" }, { "", 89, "organ" }, { "", 22, "organ" }, { "", 105, "electric guitar" }, { "Bass", 89, "bass" } };
+    bl_error err = { 0 };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        music_score s = { 0 };
+        infer_plan p = { 0 };
+        infer_plan_init(&p);
+        music_track_add(music_score_add_track(&s, cases[i].name, cases[i].program, 0, &err), 0, 1, 60, 90, &err);
+        assert_int_equal(infer_from_midi(&s, "x.mid", generator, 0, &p, &err), BL_OK);
+        assert_string_equal(p.score.tracks[0].name, cases[i].player);
+        infer_plan_free(&p);
+        music_score_free(&s);
+    }
+}
+
 static void a_track_named_after_a_voice_is_the_melody_when_somebody_sings(void **state)
 {
     infer_plan p = plan_of(1);
@@ -304,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_track_has_a_player_and_a_reason),
+        cmocka_unit_test(stand_ins_are_what_a_musician_would_take),
         cmocka_unit_test(a_track_named_after_a_voice_is_the_melody_when_somebody_sings),
         cmocka_unit_test(beats_bars_key_chords_and_sections_are_those_of_the_file),
         cmocka_unit_test(a_voice_is_accompanied_to_the_end_of_the_file),
