@@ -229,6 +229,13 @@ double data_validator_probability(const data_validator *v, int genre, int instru
     return (v->strength * g->weight[instrument] + g->count[instrument]) / (v->strength + g->songs);
 }
 
+data_evidence data_validator_evidence(const data_validator *v, int genre, int instrument)
+{
+    const double p = data_validator_probability(v, genre, instrument);
+    const genre_entry *g = &v->genres[genre];
+    return (data_evidence){ g->weight[instrument], g->count[instrument], g->songs, p, v->threshold };
+}
+
 double data_validator_songs(const data_validator *v, int genre)
 {
     BL_ASSERT(genre >= 0 && genre < v->n_genres);
@@ -335,15 +342,15 @@ data_decision data_validator_decide(const data_validator *v, int genre, int inst
     const double p = data_validator_probability(v, genre, instrument);
     const char *name = data_instrument_name(instrument), *genre_name = v->genres[genre].name;
     const genre_entry *g = &v->genres[genre];
-    char evidence[80] = "";
+    char evidence[96] = "";
     data_decision d = { instrument, DATA_ACCEPTED, -1, p, 0, "" };
     if (g->songs > 0)
-        snprintf(evidence, sizeof evidence, "; in %.0f of %.0f songs", g->count[instrument], g->songs);
+        snprintf(evidence, sizeof evidence, "; %.2f in the table, in %.0f of %.0f songs", g->weight[instrument], g->count[instrument], g->songs);
     if (p >= threshold) {
         snprintf(d.reason, sizeof d.reason, "%s fits %s (%.2f, threshold %.2f%s)", name, genre_name, p, threshold, evidence);
         return d;
     }
-    if (o.force) {
+    if (o.force || is_in(instrument, o.kept, o.n_kept)) {
         snprintf(d.reason, sizeof d.reason, "%s fits %s poorly (%.2f, threshold %.2f%s): kept, as asked", name, genre_name, p,
                  threshold, evidence);
         return d;

@@ -23,6 +23,14 @@ typedef struct data_validator data_validator;
 
 typedef enum data_verdict { DATA_ACCEPTED, DATA_REPLACED, DATA_IGNORED } data_verdict;
 
+/* What P(instrument | genre) is made of, and what it is held against. */
+typedef struct data_evidence {
+    double table;                /* weight in data/genre_instruments.ini                        */
+    double count, songs;         /* songs of the genre with the instrument, and all of them     */
+    double probability;          /* both together                                               */
+    double threshold;
+} data_evidence;
+
 typedef struct data_decision {
     int          instrument;     /* as asked for                                                */
     data_verdict verdict;
@@ -36,6 +44,8 @@ typedef struct data_validate_options {
     double threshold;            /* 0 means the table's own (0.15)                              */
     int    force;                /* accept everything, and say what the validator thinks        */
     int    drop;                 /* ignore instead of replacing                                 */
+    const int *kept;             /* [n_kept] ids that are accepted in any case; may be NULL     */
+    int    n_kept;
 } data_validate_options;
 
 /* table_path NULL: data/genre_instruments.ini that comes with the program. */
@@ -50,6 +60,8 @@ int data_validator_find_genre(const data_validator *validator, const char *genre
 
 /* P(instrument | genre); genre as index. */
 double data_validator_probability(const data_validator *validator, int genre, int instrument);
+
+data_evidence data_validator_evidence(const data_validator *validator, int genre, int instrument);
 
 /* Adds the counts of a dataset: instruments of metadata and stems, a song counts once. Genres the table does not know
  * are added with a flat prior. */

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         { "config", 0, BL_CLI_TEXT, &o.config, "FILE", "an .ini with [mix] and [mix INSTRUMENT] that outranks configs/mix.ini" },
         { "model", 0, BL_CLI_TEXT, &o.model, "DIR", "trained models (default: models beside the program's folder)" },
         { "genre", 0, BL_CLI_TEXT, &o.genre, "NAME", "rock, pop, jazz, classical, ... (default: guessed)" },
-        { "instruments", 0, BL_CLI_TEXT, &o.instruments, "LIST", "names with commas between (default: the genre's usual band)" },
+        { "instruments", 0, BL_CLI_TEXT, &o.instruments, "LIST", "names with commas between (default: the genre's usual band); \"violin!\": whether it fits or not" },
         { "interval", 0, BL_CLI_LIST, &intervals, "START-END", "seconds or m:ss in which the band plays; may be repeated" },
         { "existing", 0, BL_CLI_TEXT, &o.existing, "keep|drop", "instruments that are in SONG already (default: keep)" },
         { "bpm", 0, BL_CLI_REAL, &o.overrides.bpm, "X", "a steady tempo (default: found)" },

@@ -44,6 +44,7 @@ bl_status infer_plan_add_instrument(infer_plan *plan, const char *name, int acce
     if (plan->n_instruments == INFER_MAX_INSTRUMENTS)
         return bl_fail(err, BL_EARG, "more than %d instruments", INFER_MAX_INSTRUMENTS);
     infer_instrument *e = &plan->instruments[plan->n_instruments++];
+    memset(e, 0, sizeof *e);
     snprintf(e->name, sizeof e->name, "%s", name);
     snprintf(e->reason, sizeof e->reason, "%s", reason ? reason : "");
     snprintf(e->replaced_by, sizeof e->replaced_by, "%s", replaced_by ? replaced_by : "");

@@ -65,6 +65,10 @@ typedef struct infer_instrument {
     int  accepted;
     char reason[256];
     char replaced_by[64]; /* "" for none */
+    /* what the validator knows of it (data/validator.h); threshold 0: not asked */
+    double probability, table, count, songs, threshold;
+    double replacement_probability;
+    int    forced;        /* below the threshold and accepted because the user says so */
 } infer_instrument;
 
 /* A part of the song's form. Sections of one label are the same music. */

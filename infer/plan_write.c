@@ -179,6 +179,19 @@ static void write_form(json_t *root, const infer_plan *p)
     json_object_set_new(root, "confidence", o);
 }
 
+/* The validator's numbers; reading ignores them. */
+static void set_evidence(json_t *o, const infer_instrument *e)
+{
+    json_object_set_new(o, "probability", share_value(e->probability));
+    json_object_set_new(o, "table", share_value(e->table));
+    json_object_set_new(o, "count", json_integer(llround(e->count)));
+    json_object_set_new(o, "songs", json_integer(llround(e->songs)));
+    json_object_set_new(o, "threshold", share_value(e->threshold));
+    if (e->replaced_by[0])
+        json_object_set_new(o, "replacement_probability", share_value(e->replacement_probability));
+    json_object_set_new(o, "forced", json_boolean(e->forced));
+}
+
 static void write_wanted(json_t *root, const infer_plan *p)
 {
     json_t *o, *list;
@@ -202,6 +215,8 @@ static void write_wanted(json_t *root, const infer_plan *p)
         json_object_set_new(o, "accepted", json_boolean(e->accepted));
         json_object_set_new(o, "reason", text_value(e->reason));
         json_object_set_new(o, "replaced_by", e->replaced_by[0] ? text_value(e->replaced_by) : json_null());
+        if (e->threshold > 0)
+            set_evidence(o, e);
         json_array_append_new(list, o);
     }
     set_part(root, "instruments", p->has & INFER_HAS_INSTRUMENTS, list);

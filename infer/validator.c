@@ -51,20 +51,22 @@ bl_status infer_check_genre(infer_plan *plan, const char *model_dir, bl_error *e
     return genre < 0 ? err->code : BL_OK;
 }
 
-/* ids of a list "electric guitar, bass;drums"; returns how many, -1 on failure. */
-static int parse_names(const char *names, int *ids, bl_error *err)
+/* ids of a list "electric guitar, bass;drums"; returns how many, -1 on failure. kept [*n_kept]: those with a ! behind. */
+static int parse_names(const char *names, int *ids, int *kept, int *n_kept, bl_error *err)
 {
     int n = 0;
+    *n_kept = 0;
     for (const char *at = names; *at;) {
         char one[128];
         size_t length = strcspn(at, ",;");
         const char *next = at + length + (at[length] != '\0');
+        int force = 0;
         while (length && isspace((unsigned char)*at)) {
             at++;
             length--;
         }
-        while (length && isspace((unsigned char)at[length - 1]))
-            length--;
+        while (length && (isspace((unsigned char)at[length - 1]) || at[length - 1] == '!'))
+            force |= at[--length] == '!';
         if (length) {
             snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one - 1), at);
             const int id = data_instrument_parse(one, err);
@@ -82,6 +84,8 @@ static int parse_names(const char *names, int *ids, bl_error *err)
                 return -1;
             }
             ids[n++] = id;
+            if (force)
+                kept[(*n_kept)++] = id;
         }
         at = next;
     }
@@ -92,8 +96,8 @@ static int parse_names(const char *names, int *ids, bl_error *err)
 
 bl_status infer_check_instruments(const char *names, bl_error *err)
 {
-    int ids[INFER_MAX_INSTRUMENTS];
-    return parse_names(names, ids, err) < 0 ? err->code : BL_OK;
+    int ids[INFER_MAX_INSTRUMENTS], kept[INFER_MAX_INSTRUMENTS], n_kept;
+    return parse_names(names, ids, kept, &n_kept, err) < 0 ? err->code : BL_OK;
 }
 
 static int can_play(const infer_tone_generator *g, int id)
@@ -173,14 +177,13 @@ static int choose(const infer_plan *plan, const infer_song *song, const data_val
     return n_usual;
 }
 
-static bl_status decide(infer_plan *plan, const data_validator *v, int genre, const int *ids, int n, int force,
-                        const infer_tone_generator *g, bl_error *err)
+static bl_status decide(infer_plan *plan, const data_validator *v, int genre, const int *ids, int n,
+                        const data_validate_options *options, const infer_tone_generator *g, bl_error *err)
 {
-    const data_validate_options options = { .force = force };
     data_decision *d = malloc((size_t)n * sizeof *d);
     if (!d)
         return bl_fail(err, BL_ENOMEM, "no memory for the band");
-    data_validator_decide_all(v, genre, ids, n, &options, d);
+    data_validator_decide_all(v, genre, ids, n, options, d);
     plan->n_instruments = 0;
     bl_status status = BL_OK;
     for (int i = 0; i < n && status == BL_OK; i++)
@@ -208,10 +211,33 @@ static bl_status obey(infer_plan *plan, const infer_tone_generator *g, bl_error 
     return BL_OK;
 }
 
+/* The numbers behind every entry, whoever decided it. */
+static void weigh(infer_plan *plan, const data_validator *v, int genre, const data_validate_options *options)
+{
+    for (int i = 0; i < plan->n_instruments; i++) {
+        infer_instrument *e = &plan->instruments[i];
+        const int id = data_instrument_find(e->name), other = e->replaced_by[0] ? data_instrument_find(e->replaced_by) : -1;
+        if (id < 0)
+            continue;
+        const data_evidence x = data_validator_evidence(v, genre, id);
+        int asked = options->force;
+        for (int k = 0; k < options->n_kept; k++)
+            asked |= options->kept[k] == id;
+        e->probability = x.probability;
+        e->table = x.table;
+        e->count = x.count;
+        e->songs = x.songs;
+        e->threshold = x.threshold;
+        e->replacement_probability = other >= 0 ? data_validator_probability(v, genre, other) : 0;
+        e->forced = e->accepted && asked && x.probability < x.threshold;
+    }
+}
+
 bl_status infer_validate(infer_plan *plan, const infer_song *song, const infer_band_request *request,
                          const infer_tone_generator *generator, bl_error *err)
 {
-    int ids[INFER_MAX_INSTRUMENTS], n, playing = 0;
+    int ids[INFER_MAX_INSTRUMENTS], kept[INFER_MAX_INSTRUMENTS], n, playing = 0;
+    data_validate_options options = { .force = request->force, .kept = kept };
     bl_status status = BL_OK;
     data_validator *v = load(request->model_dir, err);
     const int genre = v ? find_genre(v, plan, err) : -1;
@@ -221,9 +247,11 @@ bl_status infer_validate(infer_plan *plan, const infer_song *song, const infer_b
     else if (!request->names && plan->has & (INFER_HAS_INSTRUMENTS | INFER_HAS_NOTES))
         status = obey(plan, generator, err);
     else {
-        n = request->names ? parse_names(request->names, ids, err) : choose(plan, song, v, genre, ids);
-        status = n < 0 ? err->code : n > 0 ? decide(plan, v, genre, ids, n, request->force, generator, err) : BL_OK;
+        n = request->names ? parse_names(request->names, ids, kept, &options.n_kept, err) : choose(plan, song, v, genre, ids);
+        status = n < 0 ? err->code : n > 0 ? decide(plan, v, genre, ids, n, &options, generator, err) : BL_OK;
     }
+    if (status == BL_OK)
+        weigh(plan, v, genre, &options);
     data_validator_free(v);
     if (status != BL_OK)
         return status;

@@ -5,6 +5,8 @@
  * Band      named (`names`): as named. Else the plan's own, if it has one; obeyed as it stands. Else the plan's notes say
  *           it. Else, when a song's own band is dropped, the instruments heard in it; else the genre's usual band, without
  *           those that are heard and kept.
+ * Force     an instrument with a ! behind its name ("violin!, bass") is accepted whether it fits or not; `force` means all.
+ * Numbers   every entry gets what the validator knows of it: plan.h's probability, table, count, songs, threshold.
  * Errors    BL_EARG: unknown genre or instrument (with the nearest name), an instrument named twice, nobody left to play.
  * Memory    Borrows everything.
  * Tested    tests/infer/test_validator.c

@@ -145,6 +145,47 @@ static void what_plays_already_is_not_added_unless_it_is_dropped(void **state)
     assert_string_equal(p.instruments[1].name, "organ");
 }
 
+static void every_entry_carries_its_numbers(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    data_validator *v = data_validator_new(NULL, &err);
+    infer_plan p = plan_of("rock");
+    assert_int_equal(validate(&p, NULL, "organ, violin, drums", 0, &err), BL_OK);
+    for (int i = 0; i < p.n_instruments; i++) {
+        const infer_instrument *e = &p.instruments[i];
+        const data_evidence x = data_validator_evidence(v, data_validator_find_genre(v, "rock", NULL), data_instrument_find(e->name));
+        assert_true(e->threshold == 0.15 && e->table == x.table && e->probability == x.probability && e->songs == 0);
+        assert_true(e->accepted == (e->probability >= e->threshold) && !e->forced);
+        assert_true((e->replacement_probability >= e->threshold) == (e->replaced_by[0] != 0));
+        assert_true(e->reason[0]);
+    }
+    /* a plan's band too, though nobody asked the validator */
+    infer_plan q = plan_of("rock");
+    infer_plan_add_instrument(&q, "organ", 1, "mine", NULL, &err);
+    q.has |= INFER_HAS_INSTRUMENTS;
+    assert_int_equal(validate(&q, NULL, NULL, 0, &err), BL_OK);
+    assert_true(q.instruments[0].threshold == 0.15 && q.instruments[0].table == 0.30);
+    data_validator_free(v);
+}
+
+static void one_instrument_or_all_may_be_forced(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    infer_plan p = plan_of("classical");
+    assert_int_equal(validate(&p, NULL, "electric guitar!, drums", 0, &err), BL_OK);
+    assert_true(p.instruments[0].accepted && p.instruments[0].forced && p.instruments[0].probability < 0.15);
+    assert_non_null(strstr(p.instruments[0].reason, "kept, as asked"));
+    assert_false(p.instruments[1].accepted || p.instruments[1].forced);
+    p = plan_of("classical");
+    assert_int_equal(validate(&p, NULL, "electric guitar, drums", 1, &err), BL_OK);
+    assert_true(p.instruments[0].forced && p.instruments[1].forced);
+    p = plan_of("rock"); /* what fits anyway is not forced */
+    assert_int_equal(validate(&p, NULL, "electric guitar!", 0, &err), BL_OK);
+    assert_true(p.instruments[0].accepted && !p.instruments[0].forced);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +194,8 @@ int main(void)
         cmocka_unit_test(what_the_synthesizer_never_learned_is_replaced_by_something_alike),
         cmocka_unit_test(wishes_that_cannot_be_are_named),
         cmocka_unit_test(the_band_of_a_plan_is_obeyed),
+        cmocka_unit_test(every_entry_carries_its_numbers),
+        cmocka_unit_test(one_instrument_or_all_may_be_forced),
         cmocka_unit_test(what_plays_already_is_not_added_unless_it_is_dropped),
     };
     return cmocka_run_group_tests(tests, make, clear);
