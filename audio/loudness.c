@@ -20,22 +20,23 @@ static int feed(ebur128_state *state, const audio_clip *clip, int64_t at, int64_
     return ebur128_add_frames_float(state, block, (size_t)n);
 }
 
-static int measure(ebur128_state *state, const audio_clip *clip, float *block, audio_loudness *out)
+/* all: range and true peak too. */
+static int measure(ebur128_state *state, const audio_clip *clip, int all, float *block, audio_loudness *out)
 {
     int code = 0;
     for (int64_t at = 0; at < clip->n_samples && code == 0; at += BLOCK)
         code = feed(state, clip, at, clip->n_samples - at < BLOCK ? clip->n_samples - at : BLOCK, block);
     if (code == 0)
         code = ebur128_loudness_global(state, &out->integrated_lufs);
-    if (code == 0)
+    if (code == 0 && all)
         code = ebur128_loudness_range(state, &out->range_lu);
     /* The interpolating filter lags; silence behind the clip brings out the peaks of its last samples. */
-    if (code == 0)
+    if (code == 0 && all)
         code = feed(state, clip, clip->n_samples, 64, block);
     double true_peak = 0, sample_peak = 0;
     for (unsigned c = 0; c < (unsigned)clip->n_channels && code == 0; c++) {
         double p = 0, q = 0;
-        code = ebur128_true_peak(state, c, &p) || ebur128_sample_peak(state, c, &q);
+        code = (all && ebur128_true_peak(state, c, &p)) || ebur128_sample_peak(state, c, &q);
         true_peak = p > true_peak ? p : true_peak;
         sample_peak = q > sample_peak ? q : sample_peak;
     }
@@ -44,7 +45,7 @@ static int measure(ebur128_state *state, const audio_clip *clip, float *block, a
     return code;
 }
 
-bl_status audio_loudness_measure(const audio_clip *clip, audio_loudness *out, bl_error *err)
+static bl_status measure_clip(const audio_clip *clip, int all, audio_loudness *out, bl_error *err)
 {
     *out = (audio_loudness){ -HUGE_VAL, 0, -HUGE_VAL, -HUGE_VAL };
     if (clip->n_samples < 1)
@@ -54,9 +55,10 @@ bl_status audio_loudness_measure(const audio_clip *clip, audio_loudness *out, bl
                        clip->n_channels, clip->sample_rate);
 
     ebur128_state *state = ebur128_init((unsigned)clip->n_channels, (unsigned long)clip->sample_rate,
-                                        EBUR128_MODE_I | EBUR128_MODE_LRA | EBUR128_MODE_TRUE_PEAK | EBUR128_MODE_SAMPLE_PEAK);
+                                        EBUR128_MODE_I | EBUR128_MODE_SAMPLE_PEAK |
+                                        (all ? EBUR128_MODE_LRA | EBUR128_MODE_TRUE_PEAK : 0));
     float *block = malloc(sizeof *block * BLOCK * (size_t)clip->n_channels);
-    const int failed = !state || !block || measure(state, clip, block, out) != 0;
+    const int failed = !state || !block || measure(state, clip, all, block, out) != 0;
     free(block);
     if (state)
         ebur128_destroy(&state);
@@ -65,6 +67,20 @@ bl_status audio_loudness_measure(const audio_clip *clip, audio_loudness *out, bl
         return bl_fail(err, BL_ENOMEM, "loudness: no memory");
     }
     return BL_OK;
+}
+
+bl_status audio_loudness_measure(const audio_clip *clip, audio_loudness *out, bl_error *err)
+{
+    return measure_clip(clip, 1, out, err);
+}
+
+bl_status audio_loudness_integrated(const audio_clip *clip, double *lufs, double *sample_peak_dbfs, bl_error *err)
+{
+    audio_loudness loud;
+    const bl_status status = measure_clip(clip, 0, &loud, err);
+    *lufs = loud.integrated_lufs;
+    *sample_peak_dbfs = loud.sample_peak_dbfs;
+    return status;
 }
 
 double audio_loudness_gain_db(const audio_loudness *measured, double target_lufs, double ceiling_dbtp)

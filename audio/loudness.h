@@ -22,6 +22,9 @@ typedef struct audio_loudness {
 
 bl_status audio_loudness_measure(const audio_clip *clip, audio_loudness *out, bl_error *err);
 
+/* The integrated loudness and the sample peak alone, at a third of the cost: the true peak and the range take the rest. */
+bl_status audio_loudness_integrated(const audio_clip *clip, double *lufs, double *sample_peak_dbfs, bl_error *err);
+
 /* The gain in dB that brings a measured clip to target_lufs, lowered where needed so that the true peak
  * stays at or below ceiling_dbtp. Not measurable (integrated -INFINITY): 0, or less if the ceiling wants so. */
 double audio_loudness_gain_db(const audio_loudness *measured, double target_lufs, double ceiling_dbtp);

@@ -90,8 +90,11 @@ bl_status audio_reverb(const float *in, int64_t n_samples, int sample_rate, cons
     const float feedback = (float)(0.7 + 0.28 * unit(config->room_size));
     const float damp = (float)(0.4 * unit(config->damping));
     const int64_t predelay = (int64_t)((config->predelay_ms > 0 ? config->predelay_ms : 0) * 1e-3 * sample_rate);
-    if (!run_side(in, n_samples, predelay, sample_rate, 0, feedback, damp, left) ||
-        !run_side(in, n_samples, predelay, sample_rate, SPREAD, feedback, damp, right))
+    int good[2];
+    #pragma omp parallel for schedule(static)
+    for (int side = 0; side < 2; side++)
+        good[side] = run_side(in, n_samples, predelay, sample_rate, side * SPREAD, feedback, damp, side ? right : left);
+    if (!good[0] || !good[1])
         return bl_fail(err, BL_ENOMEM, "reverb: no memory");
     const float near = (float)(0.5 + 0.5 * unit(config->width)), far = 1 - near;
     for (int64_t t = 0; t < n_samples; t++) {

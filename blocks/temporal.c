@@ -396,8 +396,9 @@ static bl_status run_piece(blocks_temporal *t, const float *bands, int64_t T, in
     return BL_OK;
 }
 
-bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, float *magnitude, int64_t n_bins,
-                              int64_t n_frames, int sample_rate, bl_error *err)
+/* known NULL: the level is measured. */
+static bl_status run(blocks_temporal *t, const char *instrument_name, const double *known, float *magnitude, int64_t n_bins,
+                     int64_t n_frames, int sample_rate, bl_error *err)
 {
     const double frames_per_s = (double)t->sample_rate / t->hop_length;
     const int64_t piece = (int64_t)(PIECE_S * frames_per_s), overlap = (int64_t)(OVERLAP_S * frames_per_s);
@@ -424,7 +425,7 @@ bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, f
     if (instrument >= 0)
         condition[instrument] = 1;
     gather(t, &m, magnitude, n_bins, T, 0, T, bands);
-    const double level = blocks_temporal_level(t, bands, T);
+    const double level = known ? *known : blocks_temporal_level(t, bands, T);
     for (int64_t at = 0; status == BL_OK && at < T; at += piece) {
         const int64_t first = at > overlap ? at - overlap : 0, end = at + piece < T ? at + piece : T;
         const int64_t last = end + overlap < T ? end + overlap : T;
@@ -440,4 +441,16 @@ done:
     free(condition);
     free_map(&m);
     return status;
+}
+
+bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, float *magnitude, int64_t n_bins,
+                              int64_t n_frames, int sample_rate, bl_error *err)
+{
+    return run(t, instrument_name, NULL, magnitude, n_bins, n_frames, sample_rate, err);
+}
+
+bl_status blocks_temporal_run_at(blocks_temporal *t, const char *instrument_name, double level, float *magnitude, int64_t n_bins,
+                                 int64_t n_frames, int sample_rate, bl_error *err)
+{
+    return run(t, instrument_name, &level, magnitude, n_bins, n_frames, sample_rate, err);
 }

@@ -49,6 +49,9 @@ void             blocks_temporal_free(blocks_temporal *t);
 
 bl_status blocks_temporal_run(blocks_temporal *t, const char *instrument_name, float *magnitude, int64_t n_bins,
                               int64_t n_frames, int sample_rate, bl_error *err);
+/* The same for a piece of a phrase whose level is known (blocks_temporal_level of the whole). */
+bl_status blocks_temporal_run_at(blocks_temporal *t, const char *instrument_name, double level, float *magnitude, int64_t n_bins,
+                                 int64_t n_frames, int sample_rate, bl_error *err);
 
 /* ---- for training ---- */
 

@@ -71,6 +71,8 @@ static bl_status check(const infer_options *o, int64_t threads, bl_error *err)
         return bl_fail(err, BL_EARG, "-o FILE is missing: where the song goes (or --report, --midi, --write-chords or --picture, for the plan alone)");
     if (!o->out && o->stems)
         return bl_fail(err, BL_EARG, "--stems needs a song to be played: give -o FILE");
+    if (o->cache && o->no_cache)
+        return bl_fail(err, BL_EARG, "--cache and --no-cache: give one of them");
     if (o->seed < -1)
         return bl_fail(err, BL_EARG, "--seed: expected 0 or more, got %lld", (long long)o->seed);
     if (threads < 0 || threads > 1024)
@@ -112,6 +114,8 @@ int main(int argc, char **argv)
         { "picture", 0, BL_CLI_TEXT, &o.picture, "FILE.png", "a piano roll: voice, band, drums, chords and sections" },
         { "seed", 0, BL_CLI_INT, &seed, "N", "another take (default: 1, or the plan's)" },
         { "threads", 0, BL_CLI_INT, &threads, "N", "threads (default: all)" },
+        { "cache", 0, BL_CLI_TEXT, &o.cache, "DIR", "sounds made before (default: $XDG_CACHE_HOME/backline or ~/.cache/backline)" },
+        { "no-cache", 0, BL_CLI_FLAG, &o.no_cache, NULL, "make every sound anew" },
         { "dry", 0, BL_CLI_FLAG, &o.dry, NULL, "no reverb, no panning" },
         { "force", 0, BL_CLI_FLAG, &o.force, NULL, "keep instruments that do not fit the genre" },
         { "quiet", 0, BL_CLI_FLAG, &o.quiet, NULL, "print nothing but errors" },

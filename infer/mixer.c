@@ -34,6 +34,7 @@ struct infer_mixer {
     int        n_kept, measured;
     double     lead_lufs;    /* of the first kept stem              */
     double     band_lufs;    /* what levels are relative to         */
+    double     sum_lufs, sum_dbtp; /* of the sum; NAN: to be measured */
 };
 
 static place read_place(const bl_config *c, const char *section, place p, bl_error *err)
@@ -109,6 +110,7 @@ infer_mixer *infer_mixer_new(const infer_mixer_options *o, bl_error *err)
         return NULL;
     }
     m->o = *o;
+    m->sum_lufs = m->sum_dbtp = (double)NAN;
     m->target_lufs = -14;
     m->ceiling_dbtp = -1.2;
     m->fade_ms = 30;
@@ -158,29 +160,26 @@ void infer_mixer_free(infer_mixer *m)
 
 bl_status infer_mixer_keep(infer_mixer *m, const audio_clip *stem, bl_error *err)
 {
-    audio_loudness loud;
+    double peak;
     if (stem->n_samples != m->sum.n_samples || stem->n_channels != m->sum.n_channels)
         return bl_fail(err, BL_ESHAPE, "a kept stem has %d channels of %lld samples, the song %d of %lld", stem->n_channels,
                        (long long)stem->n_samples, m->sum.n_channels, (long long)m->sum.n_samples);
     if (audio_mix_add_clip(&m->sum, stem, 0, 1, err) != BL_OK)
         return err->code;
-    if (m->n_kept++ == 0) {
-        if (audio_loudness_measure(stem, &loud, err) != BL_OK)
-            return err->code;
-        m->lead_lufs = loud.integrated_lufs;
-    }
+    if (m->n_kept++ == 0 && audio_loudness_integrated(stem, &m->lead_lufs, &peak, err) != BL_OK)
+        return err->code;
     m->measured = 0;
     return BL_OK;
 }
 
 static bl_status measure_kept(infer_mixer *m, bl_error *err)
 {
-    audio_loudness loud = { .integrated_lufs = m->lead_lufs };
+    double lufs = m->lead_lufs, peak;
     if (m->measured)
         return BL_OK;
-    if (m->n_kept != 1 && audio_loudness_measure(&m->sum, &loud, err) != BL_OK)
+    if (m->n_kept != 1 && audio_loudness_integrated(&m->sum, &lufs, &peak, err) != BL_OK)
         return err->code;
-    m->band_lufs = loud.integrated_lufs - (m->n_kept > 1 ? KEPT_LU : 0);
+    m->band_lufs = lufs - (m->n_kept > 1 ? KEPT_LU : 0);
     if (!isfinite(m->band_lufs)) /* nothing to measure */
         m->band_lufs = NOT_MEASURED_LUFS;
     m->measured = 1;
@@ -257,26 +256,36 @@ static bl_status spread(const infer_mixer *m, const float *dry, const place *p, 
     return status;
 }
 
-static bl_status to_level(infer_mixer *m, double level_lu, audio_clip *stem, bl_error *err)
+static double rounded(double db)
 {
-    audio_loudness loud;
-    if (audio_loudness_measure(stem, &loud, err) != BL_OK)
+    return round(db * 1e4) / 1e4;
+}
+
+/* How loud a stem is: gated loudness; a few short hits have none, and count as 12 dB under their peak. -INFINITY: silence. */
+static bl_status measure_stem(const audio_clip *stem, double *loudness, bl_error *err)
+{
+    double lufs, peak;
+    if (audio_loudness_integrated(stem, &lufs, &peak, err) != BL_OK)
         return err->code;
-    double have = loud.integrated_lufs;
-    if (!isfinite(have)) {
-        /* a stem of a few short hits has no gated loudness: take its peak as 12 dB above it */
-        have = loud.sample_peak_dbfs - 12;
-        if (!isfinite(have))
-            return BL_OK; /* silence */
-    }
-    double gain_db = m->band_lufs + level_lu - have;
-    gain_db = gain_db > LARGEST_GAIN_DB ? LARGEST_GAIN_DB : gain_db;
-    audio_mix_gain(stem->samples, stem->n_samples * stem->n_channels, audio_db_to_gain(gain_db));
+    *loudness = rounded(isfinite(lufs) ? lufs : peak - 12);
     return BL_OK;
 }
 
-bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
-                          bl_error *err)
+bl_status infer_mixer_key(const infer_mixer *m, const char *instrument, infer_key *key, bl_error *err)
+{
+    const place p = place_of(m, instrument, err);
+    const int64_t words[6] = { m->sum.n_channels, m->sum.sample_rate, m->sum.n_samples, m->o.dry, m->o.n_intervals, 0 };
+    const double numbers[9] = { p.pan, p.highpass_hz, p.reverb, p.attack_db, m->room.room_size, m->room.damping, m->room.width,
+                                m->room.predelay_ms, m->fade_ms };
+    infer_key_add(key, words, sizeof words);
+    infer_key_add(key, numbers, sizeof numbers);
+    if (m->o.n_intervals)
+        infer_key_add(key, m->intervals, (size_t)m->o.n_intervals * sizeof *m->intervals);
+    return err->code;
+}
+
+bl_status infer_mixer_place(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
+                            bl_error *err)
 {
     const int64_t want = m->sum.n_samples, have = audio_resample_length(n, rate, m->sum.sample_rate);
     const place p = place_of(m, instrument, err);
@@ -286,8 +295,6 @@ bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *m
     *stem = (audio_clip){ 0 };
     if (status == BL_OK && !dry)
         status = bl_fail(err, BL_ENOMEM, "no memory for the stem of %s", instrument);
-    if (status == BL_OK)
-        status = measure_kept(m, err);
     if (status == BL_OK)
         status = audio_clip_new(stem, m->sum.n_channels, want, m->sum.sample_rate, err);
     if (status == BL_OK)
@@ -301,17 +308,73 @@ bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *m
             audio_transient(dry, want, m->sum.sample_rate, p.attack_db);
         status = spread(m, dry, &p, stem, err);
     }
-    if (status == BL_OK) {
-        for (int c = 0; c < stem->n_channels; c++)
-            gate(m, stem->samples + c * want);
-        status = to_level(m, p.level_lu, stem, err);
-    }
-    if (status == BL_OK)
-        status = audio_mix_add_clip(&m->sum, stem, 0, 1, err);
+    for (int c = 0; c < stem->n_channels && status == BL_OK; c++)
+        gate(m, stem->samples + c * want);
     free(dry);
     if (status != BL_OK)
         audio_clip_free(stem);
     return status;
+}
+
+bl_status infer_mixer_join(infer_mixer *m, const char *instrument, double *loudness, audio_clip *stem, bl_error *err)
+{
+    const place p = place_of(m, instrument, err);
+    bl_status status = err->code;
+    if (status == BL_OK)
+        status = measure_kept(m, err);
+    if (status == BL_OK && isnan(*loudness))
+        status = measure_stem(stem, loudness, err);
+    if (status == BL_OK && isfinite(*loudness)) {
+        const double gain_db = fmin(m->band_lufs + p.level_lu - *loudness, LARGEST_GAIN_DB);
+        audio_mix_gain(stem->samples, stem->n_samples * stem->n_channels, audio_db_to_gain(gain_db));
+    }
+    return status == BL_OK ? audio_mix_add_clip(&m->sum, stem, 0, 1, err) : status;
+}
+
+bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
+                          bl_error *err)
+{
+    double loudness = (double)NAN;
+    bl_status status = infer_mixer_place(m, instrument, mono, n, rate, stem, err);
+    if (status == BL_OK)
+        status = infer_mixer_join(m, instrument, &loudness, stem, err);
+    if (status != BL_OK)
+        audio_clip_free(stem);
+    return status;
+}
+
+void infer_mixer_believe_sum(infer_mixer *m, double lufs, double true_peak_dbtp)
+{
+    m->sum_lufs = lufs;
+    m->sum_dbtp = true_peak_dbtp;
+}
+
+void infer_mixer_sum_used(const infer_mixer *m, double *lufs, double *true_peak_dbtp)
+{
+    *lufs = m->sum_lufs;
+    *true_peak_dbtp = m->sum_dbtp;
+}
+
+/* The song's gain, from what the sum is believed or measured to be. */
+static double song_gain_db(infer_mixer *m, const audio_loudness *measured)
+{
+    static const double SLACK_DB = 0.001;
+    audio_loudness loud = *measured;
+    double gain;
+    for (int believing = !isnan(m->sum_lufs); believing >= 0; believing--) {
+        if (!believing) {
+            m->sum_lufs = rounded(measured->integrated_lufs);
+            m->sum_dbtp = rounded(measured->true_peak_dbtp);
+        }
+        loud.integrated_lufs = m->sum_lufs;
+        loud.true_peak_dbtp = m->sum_dbtp;
+        gain = audio_loudness_gain_db(&loud, m->target_lufs, m->ceiling_dbtp);
+        if (m->limiter && isfinite(loud.integrated_lufs))
+            return m->target_lufs - loud.integrated_lufs;
+        if (measured->true_peak_dbtp + gain <= m->ceiling_dbtp + SLACK_DB)
+            break;
+    }
+    return gain;
 }
 
 bl_status infer_mixer_finish(infer_mixer *m, audio_clip *mix, double *gain_db, audio_loudness *loudness, double *lead_lufs,
@@ -322,16 +385,16 @@ bl_status infer_mixer_finish(infer_mixer *m, audio_clip *mix, double *gain_db, a
     bl_status status = audio_loudness_measure(&m->sum, &loud, err);
     if (status != BL_OK)
         return status;
-    gain = audio_loudness_gain_db(&loud, m->target_lufs, m->ceiling_dbtp);
-    if (m->limiter && isfinite(loud.integrated_lufs))
-        gain = m->target_lufs - loud.integrated_lufs;
+    gain = song_gain_db(m, &loud);
     *mix = m->sum;
     m->sum = (audio_clip){ 0 };
     audio_mix_gain(mix->samples, mix->n_samples * mix->n_channels, audio_db_to_gain(gain));
     if (m->limiter)
         status = audio_limit(mix, m->ceiling_dbtp, 5, 80, &reduction, err);
-    if (status == BL_OK)
+    if (status == BL_OK && m->limiter)
         status = audio_loudness_measure(mix, loudness, err);
+    else if (status == BL_OK) /* what a gain does to loudness needs no measuring */
+        *loudness = (audio_loudness){ loud.integrated_lufs + gain, loud.range_lu, loud.true_peak_dbtp + gain, loud.sample_peak_dbfs + gain };
     *lead_lufs = m->lead_lufs + gain;
     if (gain_db)
         *gain_db = gain;

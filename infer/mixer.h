@@ -23,6 +23,7 @@
 #include "audio/clip.h"
 #include "audio/loudness.h"
 #include "base/config.h"
+#include "infer/cache.h"
 #include "music/arrange.h"
 
 typedef struct infer_mixer infer_mixer;
@@ -46,6 +47,21 @@ bl_status infer_mixer_keep(infer_mixer *m, const audio_clip *stem, bl_error *err
 /* One instrument: mono [n] at rate, which is used up as scratch -> *stem. */
 bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
                           bl_error *err);
+
+/* infer_mixer_add in two steps. placed: mono -> *stem, before it has its level. joined: brings the stem to its level and adds it;
+ * *loudness is how loud it was placed, LUFS: measured when it is NAN, else taken as it is (so that a small change of a stem
+ * leaves its level alone). */
+bl_status infer_mixer_place(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
+                            bl_error *err);
+bl_status infer_mixer_join(infer_mixer *m, const char *instrument, double *loudness, audio_clip *stem, bl_error *err);
+
+/* All settings that infer_mixer_place goes by. */
+bl_status infer_mixer_key(const infer_mixer *m, const char *instrument, infer_key *key, bl_error *err);
+
+/* What the song's gain follows from: loudness and true peak of the plain sum. Given before _finish they are believed, as long as the
+ * peak allows; measured otherwise, to 0.0001 dB. _sum_used: those that _finish went by. */
+void infer_mixer_believe_sum(infer_mixer *m, double lufs, double true_peak_dbtp);
+void infer_mixer_sum_used(const infer_mixer *m, double *lufs, double *true_peak_dbtp);
 
 /* The song; m is empty afterwards. gain_db (may be NULL) is the output gain. loudness is that of the mix;
  * lead_lufs that of the lead as it sits in it. */

@@ -12,6 +12,7 @@
 #include "infer/from_midi.h"
 #include "infer/mixer.h"
 #include "infer/outputs.h"
+#include "infer/stem.h"
 #include "infer/roll_picture.h"
 #include "infer/temporal_analyzer.h"
 #include "infer/tone_generator.h"
@@ -36,6 +37,7 @@ typedef struct run {
     infer_tone_generator    *generator;
     infer_temporal_analyzer *temporal;
     infer_mixer *mixer;
+    infer_cache *cache;
     infer_outputs outputs;
     audio_clip  mix;
     music_score arrangement;  /* of a MIDI file */
@@ -243,6 +245,20 @@ static bl_status take_options(run *r, bl_error *err)
     return p->has & INFER_HAS_GENRE ? infer_check_genre(p, r->model_dir, err) : BL_OK;
 }
 
+/* A folder that was asked for must be usable; without the usual one everything is made anew. */
+static bl_status open_cache(run *r, bl_error *err)
+{
+    bl_error own = { 0 };
+    r->cache = infer_cache_open(r->o->cache, &own);
+    if (r->cache)
+        return BL_OK;
+    if (r->o->cache)
+        return bl_fail(err, own.code, "%s", own.msg);
+    if (!r->o->quiet)
+        fprintf(stderr, "without a cache: %s\n", own.msg);
+    return BL_OK;
+}
+
 static bl_status prepare(run *r, bl_error *err)
 {
     const infer_options *o = r->o;
@@ -262,6 +278,8 @@ static bl_status prepare(run *r, bl_error *err)
     }
     if (status == BL_OK)
         status = take_options(r, err);
+    if (status == BL_OK && o->out && !o->no_cache)
+        status = open_cache(r, err);
     if (status == BL_OK && o->from_midi && (status = infer_from_midi_read(o->from_midi, &r->arrangement, err)) == BL_OK)
         r->song.least_s = music_score_end_s(&r->arrangement) + TAIL_S;
     if (status == BL_OK && !o->song)
@@ -383,95 +401,51 @@ static bl_status keep_stems(run *r, bl_error *err)
     return status;
 }
 
-/* Several tracks of one name are as many players of one instrument: each phrases by itself, in a sound of its own. */
-static bl_status play(run *r, const music_track *first, float *mono, int64_t n, bl_error *err)
-{
-    const music_score *score = &r->plan->score;
-    bl_status status = BL_OK;
-    uint64_t words[3] = { r->song.hash, (uint64_t)r->plan->seed, 0 };
-    for (const music_track *t = first; t < score->tracks + score->n_tracks && status == BL_OK; t++) {
-        if (strcmp(t->name, first->name) != 0)
-            continue;
-        const infer_tones in = { .track = t, .genre = r->plan->genre, .context = r->context, .quiet = r->o->quiet,
-                                 .seed = bl_hash(0, words, (words[2] ? 3 : 2) * sizeof *words) };
-        status = infer_tone_generator_run(r->generator, &in, mono, n, NULL, err);
-        words[2]++;
-    }
-    return status;
-}
-
-/* Whether an earlier track is played by the same instrument, which takes this one along. */
-static int played_before(const music_score *score, int track)
-{
-    for (int i = 0; i < track; i++)
-        if (score->tracks[i].n_notes && !strcmp(score->tracks[i].name, score->tracks[track].name))
-            return 1;
-    return 0;
-}
-
-/* Tones, repair and mixing of one instrument. */
-static bl_status add_instrument(run *r, const music_track *track, infer_chain_seconds *chain, double *tones_s, double *mix_s,
-                                bl_error *err)
-{
-    const int rate = infer_tone_generator_rate(r->generator);
-    const int64_t n = (int64_t)ceil(r->plan->duration_s * rate);
-    audio_clip stem = { 0 };
-    double at = bl_seconds();
-    float *mono = calloc((size_t)n, sizeof *mono);
-    bl_status status = mono ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the stem of %s", track->name);
-
-    if (status == BL_OK)
-        status = play(r, track, mono, n, err);
-    *tones_s += bl_seconds() - at;
-    if (status == BL_OK && r->temporal)
-        status = infer_temporal_analyzer_chain(r->temporal, track->name, mono, n, rate, chain, err);
-    at = bl_seconds();
-    if (status == BL_OK)
-        status = infer_mixer_add(r->mixer, track->name, mono, n, rate, &stem, err);
-    free(mono);
-    if (status == BL_OK)
-        status = write_stem(r, track->name, &stem, err);
-    audio_clip_free(&stem);
-    *mix_s += bl_seconds() - at;
-    return status;
-}
-
 static bl_status sound(run *r, bl_error *err)
 {
     infer_plan *p = r->plan;
-    infer_chain_seconds chain = { 0 };
-    double tones_s = 0, mix_s = 0, at = bl_seconds(), lead_lufs;
     const int64_t n = r->song.n_kept ? r->song.kept[0].audio.n_samples : llround(p->duration_s * p->sample_rate);
-    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, n, p->genre, r->config,
-                                         r->o->dry, p->intervals, p->n_intervals };
+    infer_stems stems = { .generator = r->generator, .temporal = r->temporal, .cache = r->cache, .plan = p, .context = r->context,
+                          .song_hash = r->song.hash, .n_samples = n, .quiet = r->o->quiet };
+    double at = bl_seconds(), lead_lufs;
+    const infer_mixer_options mixing = { p->n_channels, p->sample_rate, n, p->genre, r->config, r->o->dry, p->intervals, p->n_intervals };
     audio_loudness loud = { 0 };
-    bl_status status = (r->mixer = infer_mixer_new(&mixing, err)) ? keep_stems(r, err) : err->code;
-    mix_s += bl_seconds() - at;
+    bl_status status = (stems.mixer = r->mixer = infer_mixer_new(&mixing, err)) ? keep_stems(r, err) : err->code;
+    infer_stems_begin(&stems);
+    stems.mix_s += bl_seconds() - at;
     for (int i = 0; i < p->score.n_tracks && status == BL_OK; i++) {
+        audio_clip stem = { 0 };
         if (!p->score.tracks[i].n_notes && !r->o->quiet)
             fprintf(stderr, "%s has nothing to play here\n", p->score.tracks[i].name);
-        if (p->score.tracks[i].n_notes && !played_before(&p->score, i))
-            status = add_instrument(r, &p->score.tracks[i], &chain, &tones_s, &mix_s, err);
+        if (!p->score.tracks[i].n_notes || infer_stems_played_before(&stems, i))
+            continue;
+        status = infer_stem_add(&stems, &p->score.tracks[i], &stem, err);
+        if (status == BL_OK)
+            status = write_stem(r, p->score.tracks[i].name, &stem, err);
+        audio_clip_free(&stem);
         if (status == BL_OK && bl_interrupted())
             status = bl_fail(err, BL_ESTOP, "interrupted");
     }
     at = bl_seconds();
-    if (status == BL_OK)
+    if (status == BL_OK) {
+        infer_mixer_believe_sum(r->mixer, p->sum_lufs, p->sum_dbtp);
         status = infer_mixer_finish(r->mixer, &r->mix, NULL, &loud, &lead_lufs, err);
-    mix_s += bl_seconds() - at;
+        infer_mixer_sum_used(r->mixer, &p->sum_lufs, &p->sum_dbtp);
+    }
+    stems.mix_s += bl_seconds() - at;
     if (status != BL_OK)
         return status;
     p->vocal_lufs = r->o->song ? lead_lufs : (double)NAN;
     p->mix_lufs = loud.integrated_lufs;
     p->true_peak_dbtp = loud.true_peak_dbtp;
-    add_seconds(r, "tones", tones_s);
-    add_seconds(r, "spectrogram", chain.spectrogram);
-    add_seconds(r, "temporal", chain.temporal);
-    add_seconds(r, "audio", chain.audio);
-    add_seconds(r, "mix", mix_s);
+    add_seconds(r, "tones", stems.tones_s);
+    add_seconds(r, "spectrogram", stems.chain.spectrogram);
+    add_seconds(r, "temporal", stems.chain.temporal);
+    add_seconds(r, "audio", stems.chain.audio);
+    add_seconds(r, "mix", stems.mix_s);
     if (!r->o->quiet)
-        fprintf(stderr, "%-12s %6.2f s\n%-12s %6.2f s\n%-12s %6.2f s\n", "tones", tones_s, "temporal",
-                chain.spectrogram + chain.temporal + chain.audio, "mix", mix_s);
+        fprintf(stderr, "%-12s %6.2f s\n%-12s %6.2f s\n%-12s %6.2f s\n", "tones", stems.tones_s, "temporal",
+                stems.chain.spectrogram + stems.chain.temporal + stems.chain.audio, "mix", stems.mix_s);
     r->stage_s = bl_seconds();
     return BL_OK;
 }
@@ -576,6 +550,7 @@ bl_status infer_pipeline_run(const infer_options *options, infer_plan *plan, bl_
         infer_tone_generator_free(r->generator);
         infer_temporal_analyzer_free(r->temporal);
         infer_mixer_free(r->mixer);
+        infer_cache_close(r->cache);
         bl_config_free(r->config);
         audio_clip_free(&r->mix);
         music_score_free(&r->arrangement);

@@ -26,6 +26,8 @@ typedef struct infer_options {
     int         n_intervals;
     const char *existing;           /* "keep", "drop"; NULL: keep                */
     const char *stems, *midi, *report, *picture, *write_chords; /* NULL: not wanted      */
+    const char *cache;              /* a folder; NULL: $XDG_CACHE_HOME/backline   */
+    int         no_cache;
     int64_t     seed;               /* -1: the plan's, else 1                    */
     int         threads;            /* 0: all                                    */
     int         dry, force, quiet;

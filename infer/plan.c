@@ -27,7 +27,7 @@ void infer_plan_init(infer_plan *plan)
     const double none = (double)NAN;
     memset(plan, 0, sizeof *plan);
     plan->confidence = (infer_confidence){ none, none, none, none, none, 0 };
-    plan->vocal_lufs = plan->mix_lufs = plan->true_peak_dbtp = none;
+    plan->vocal_lufs = plan->mix_lufs = plan->true_peak_dbtp = plan->sum_lufs = plan->sum_dbtp = none;
 }
 
 music_track *infer_plan_track(const infer_plan *plan, const char *instrument)
@@ -35,6 +35,14 @@ music_track *infer_plan_track(const infer_plan *plan, const char *instrument)
     for (int i = 0; i < plan->score.n_tracks; i++)
         if (!strcmp(plan->score.tracks[i].name, instrument))
             return &plan->score.tracks[i];
+    return NULL;
+}
+
+infer_level *infer_plan_level(infer_plan *plan, const char *instrument)
+{
+    for (int i = 0; i < plan->n_levels; i++)
+        if (!strcmp(plan->levels[i].instrument, instrument))
+            return &plan->levels[i];
     return NULL;
 }
 
@@ -150,16 +158,17 @@ const infer_plan_part infer_plan_parts[] = {
     { "tempo", INFER_HAS_TEMPO, INFER_HAS_BEATS },
     { "beats", INFER_HAS_BEATS, INFER_HAS_DOWNBEATS },
     { "meter", INFER_HAS_METER, INFER_HAS_DOWNBEATS },
-    { "downbeats", INFER_HAS_DOWNBEATS, INFER_HAS_CHORDS | INFER_HAS_SECTIONS | INFER_HAS_NOTES },
-    { "key", INFER_HAS_KEY, INFER_HAS_CHORDS | INFER_HAS_NOTES },
-    { "melody", INFER_HAS_MELODY, INFER_HAS_CHORDS | INFER_HAS_SECTIONS | INFER_HAS_PHRASES | INFER_HAS_NOTES },
+    { "downbeats", INFER_HAS_DOWNBEATS, INFER_HAS_CHORDS | INFER_HAS_SECTIONS | INFER_HAS_NOTES | INFER_HAS_LEVELS },
+    { "key", INFER_HAS_KEY, INFER_HAS_CHORDS | INFER_HAS_NOTES | INFER_HAS_LEVELS },
+    { "melody", INFER_HAS_MELODY, INFER_HAS_CHORDS | INFER_HAS_SECTIONS | INFER_HAS_PHRASES | INFER_HAS_NOTES | INFER_HAS_LEVELS },
     { "phrases", INFER_HAS_PHRASES, 0 },
     { "chords", INFER_HAS_CHORDS, INFER_HAS_NOTES },
-    { "sections", INFER_HAS_SECTIONS, INFER_HAS_NOTES },
-    { "genre", INFER_HAS_GENRE, INFER_HAS_NOTES },
-    { "seed", INFER_HAS_SEED, INFER_HAS_NOTES },
-    { "intervals", INFER_HAS_INTERVALS, INFER_HAS_NOTES },
+    { "sections", INFER_HAS_SECTIONS, INFER_HAS_NOTES | INFER_HAS_LEVELS },
+    { "genre", INFER_HAS_GENRE, INFER_HAS_NOTES | INFER_HAS_LEVELS },
+    { "seed", INFER_HAS_SEED, INFER_HAS_NOTES | INFER_HAS_LEVELS },
+    { "intervals", INFER_HAS_INTERVALS, INFER_HAS_NOTES | INFER_HAS_LEVELS },
     { "notes", INFER_HAS_NOTES, 0 },
+    { "levels", INFER_HAS_LEVELS, 0 },
 };
 const int infer_plan_n_parts = (int)(sizeof infer_plan_parts / sizeof *infer_plan_parts);
 
@@ -249,5 +258,9 @@ void infer_plan_forget(infer_plan *p, unsigned what)
         p->n_instruments = 0;
     if (what & INFER_HAS_INTERVALS)
         p->n_intervals = 0;
+    if (what & INFER_HAS_LEVELS) {
+        p->n_levels = 0;
+        p->sum_lufs = p->sum_dbtp = (double)NAN;
+    }
     p->has &= ~what;
 }

@@ -9,7 +9,7 @@
  *
  * JSON      song, tempo, beats, downbeats, key, chords, melody, genre, instruments, notes, loudness, stages, seconds,
  *           peak_rss_mb as docs/inference.md lists them; beside them input, meter, tuning, sections, phrases, heard,
- *           confidence, intervals, existing, seed and made_from. Unknown keys are ignored. What is not in plan.has is
+ *           confidence, intervals, existing, seed, levels and made_from. Unknown keys are ignored. What is not in plan.has is
  *           written as null.
  * Obeying   A key that is present is obeyed, one that is missing (or null) is worked out afresh. made_from holds a
  *           fingerprint of every part as backline wrote it, so an edited part is recognised: what was derived from it
@@ -17,6 +17,7 @@
  *               tempo -> beats, downbeats -> chords, notes     key, melody -> chords, notes     chords -> notes
  *               meter -> downbeats -> chords, notes            genre, intervals, sections, seed -> notes
  *               downbeats -> sections                          melody -> sections, phrases
+ *               all of these but chords -> levels
  *           Without made_from everything present is taken as it stands.
  * Notes     are renewed bar by bar. An edited chord renews the bars in which it differs from what the notes were made for; an edit of
  *           what all notes follow from (key, genre, seed, sections, intervals) renews every bar, and of beats the notes as a whole.
@@ -55,7 +56,8 @@ enum {
     INFER_HAS_EXISTING = 1 << 12,
     INFER_HAS_INPUT = 1 << 13,
     INFER_HAS_SECTIONS = 1 << 14,
-    INFER_HAS_PHRASES = 1 << 15
+    INFER_HAS_PHRASES = 1 << 15,
+    INFER_HAS_LEVELS = 1 << 16
 };
 
 enum { INFER_MAX_INSTRUMENTS = 32, INFER_MAX_STAGES = 32, INFER_MAX_INTERVALS = 64 };
@@ -89,6 +91,14 @@ typedef struct infer_confidence {
     double input, tempo, meter, key, genre;
     double other_bpm; /* half or double the tempo when it is the next best reading; 0: none */
 } infer_confidence;
+
+/* How loud an instrument was before it was brought to its place in the mix. Kept, so that an edit of one bar leaves the level of the
+ * others alone; deleted, it is measured again. */
+typedef struct infer_level {
+    char   instrument[64];
+    double loudness_lufs; /* of its stem, where it stands in the room           */
+    double phrase;        /* of its tones, to the temporal model (log)          */
+} infer_level;
 
 typedef struct infer_stage {
     char   name[32];
@@ -148,6 +158,8 @@ typedef struct infer_plan {
     int64_t seed;
 
     double vocal_lufs, mix_lufs, true_peak_dbtp;
+    infer_level levels[INFER_MAX_INSTRUMENTS]; int n_levels;
+    double sum_lufs, sum_dbtp; /* of voice and band together, from which the song's gain follows; NAN: not measured */
 
     infer_stage stages[INFER_MAX_STAGES];
     int    n_stages;
@@ -157,6 +169,9 @@ typedef struct infer_plan {
 bl_status infer_plan_read(const char *path, infer_plan *plan, bl_error *err);
 bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan, bl_error *err);
 void      infer_plan_free(infer_plan *plan);
+
+/* The level of an instrument in the plan; NULL: none. */
+infer_level *infer_plan_level(infer_plan *plan, const char *instrument);
 
 /* An empty plan: nothing in it, no confidence in anything. A zeroed one is as good where confidence is not asked for. */
 void      infer_plan_init(infer_plan *plan);

@@ -417,6 +417,42 @@ static bl_status read_dated_notes(const reader *r, const json_t *root, const jso
     return BL_OK;
 }
 
+/* null: could not be measured. */
+static bl_status level_number(const reader *r, const json_t *item, const char *where, const char *key, double *out)
+{
+    char place[96];
+    const json_t *value = infer_plan_present(item, key);
+    snprintf(place, sizeof place, "%s.%s", where, key);
+    *out = (double)NAN;
+    return value ? number(r, value, place, -200, 200, out) : BL_OK;
+}
+
+static bl_status read_levels(const reader *r, const json_t *list, infer_plan *p)
+{
+    char where[64], place[96];
+    size_t n;
+    if (list_of(r, list, "levels", "a list", &n) != BL_OK)
+        return r->err->code;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i), *name = json_object_get(item, "instrument");
+        infer_level level;
+        snprintf(where, sizeof where, "levels[%zu]", i);
+        snprintf(place, sizeof place, "levels[%zu].instrument", i);
+        const int is_song = json_is_string(name) && !strcmp(json_string_value(name), "song");
+        if (!is_song && instrument_name(r, name, place, level.instrument) != BL_OK)
+            return r->err->code;
+        if (level_number(r, item, where, "loudness", is_song ? &p->sum_lufs : &level.loudness_lufs) != BL_OK ||
+            level_number(r, item, where, is_song ? "true_peak" : "phrase", is_song ? &p->sum_dbtp : &level.phrase) != BL_OK)
+            return r->err->code;
+        if (!is_song && p->n_levels == INFER_MAX_INSTRUMENTS)
+            return bl_fail(r->err, BL_EFORMAT, "%s: %s: more than %d instruments", r->name, where, INFER_MAX_INSTRUMENTS);
+        if (!is_song && isfinite(level.loudness_lufs) && isfinite(level.phrase))
+            p->levels[p->n_levels++] = level;
+    }
+    p->has |= INFER_HAS_LEVELS;
+    return BL_OK;
+}
+
 static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale, infer_plan *p)
 {
     const json_t *v;
@@ -432,6 +468,8 @@ static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale
         p->has |= INFER_HAS_INSTRUMENTS;
     }
     if ((v = infer_plan_present(root, "notes")) && read_dated_notes(r, root, v, stale, p) != BL_OK)
+        return r->err->code;
+    if ((v = infer_plan_present(root, "levels")) && !(stale & INFER_HAS_LEVELS) && read_levels(r, v, p) != BL_OK)
         return r->err->code;
     if ((v = infer_plan_present(root, "intervals"))) {
         if (read_intervals(r, v, p) != BL_OK)

@@ -233,6 +233,28 @@ static void write_wanted(json_t *root, const infer_plan *p)
     set_part(root, "notes", p->has & INFER_HAS_NOTES, list);
 }
 
+static json_t *level_value(const char *instrument, double loudness)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "instrument", text_value(instrument));
+    json_object_set_new(o, "loudness", real_value(round(loudness * 1e4) / 1e4));
+    return o;
+}
+
+static void write_levels(json_t *root, const infer_plan *p)
+{
+    json_t *list = json_array(), *o;
+    for (int i = 0; i < p->n_levels; i++) {
+        o = level_value(p->levels[i].instrument, p->levels[i].loudness_lufs);
+        json_object_set_new(o, "phrase", real_value(round(p->levels[i].phrase * 1e4) / 1e4));
+        json_array_append_new(list, o);
+    }
+    o = level_value("song", p->sum_lufs);
+    json_object_set_new(o, "true_peak", real_value(round(p->sum_dbtp * 1e4) / 1e4));
+    json_array_append_new(list, o);
+    set_part(root, "levels", p->has & INFER_HAS_LEVELS, list);
+}
+
 static void write_figures(json_t *root, const infer_plan *p)
 {
     json_t *o = json_object(), *list = json_array();
@@ -336,6 +358,7 @@ char *infer_plan_text(const infer_plan *plan, bl_error *err)
         write_heard(root, plan);
         write_form(root, plan);
         write_wanted(root, plan);
+        write_levels(root, plan);
         write_figures(root, plan);
         append(&b, "{");
         json_object_foreach(root, key, value) {

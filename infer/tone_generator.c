@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VELOCITY_STEP = 16, MAX_SYNTHESIZERS = 16, TAKES_DRUMS = 3, TAKES_PITCHED = 2 };
+enum { VELOCITY_STEP = 16, MAX_SYNTHESIZERS = 16, TAKES = 3, TAKES_DRUMS = 3, TAKES_PITCHED = 2, MAX_LATENCIES = 64 };
 
 static const double DURATION_RATIO = 1.3, SHORTEST_S = 0.08;
 static const double SPLICE_S = 0.012;          /* crossfade from the held part to the release   */
@@ -23,11 +23,16 @@ static const double DAMP_FADE_S = 0.045, DAMP_AHEAD_S = 0.008; /* strings before
 static const double CHOKE_FADE_S = 0.04;       /* a closing hi-hat                              */
 static const double LATEST_S = 0.08;           /* no more than this is made up for              */
 static const double AUDIBLE = 0.0003;          /* -70 dB below a tone's peak: its tail ends     */
+static const double EARLY_S = 0.05;            /* a note this much before a bar is that bar's   */
+static const double BAR_S = 2;                 /* where nobody says where bars begin            */
 static const double ATTACK = 0.15;            /* of the largest envelope: here a tone has begun */
 
 struct infer_tone_generator {
     blocks_synthesizer *synthesizer[MAX_SYNTHESIZERS];
     int n;
+    infer_key key;
+    struct { int voice, genre; double s; } latency[MAX_LATENCIES]; /* of voices that have played */
+    int n_latencies;
 };
 
 /* A distinct tone. */
@@ -36,7 +41,6 @@ typedef struct tone {
     double  duration_s;
     float  *x;
     int64_t n;
-    double  latency_s;
 } tone;
 
 infer_tone_generator *infer_tone_generator_load(const char *path, bl_error *err)
@@ -59,6 +63,9 @@ infer_tone_generator *infer_tone_generator_load(const char *path, bl_error *err)
             break;
     }
     nn_checkpoint_free(c);
+    g->key = infer_key_of("tone");
+    if (!err->code)
+        infer_key_file(&g->key, path, err);
     if (err->code) {
         infer_tone_generator_free(g);
         return NULL;
@@ -88,6 +95,11 @@ int infer_tone_generator_context(const infer_tone_generator *g)
 const blocks_synthesizer *infer_tone_generator_synthesizer(const infer_tone_generator *g)
 {
     return g->synthesizer[0];
+}
+
+infer_key infer_tone_generator_key(const infer_tone_generator *g)
+{
+    return g->key;
 }
 
 static int synthesizer_knows(const void *s, const char *genre)
@@ -209,24 +221,60 @@ static int velocity_class(int velocity)
     return v < VELOCITY_STEP ? VELOCITY_STEP : v > 127 ? 127 : v;
 }
 
-/* Every note gets its tone; notes of one kind go through the takes in turn. */
+static int bar_of(const infer_tones *in, double onset_s)
+{
+    int low = 0, high = in->n_bars;
+    if (!in->bars_s)
+        return (int)floor((onset_s + EARLY_S) / BAR_S);
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (in->bars_s[middle] <= onset_s + EARLY_S)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The take of stroke i of n that a pitch has in a bar: in turn, from one that the bar's number says; the last stroke leaves the
+ * next bar's first take to it. */
+static int take_of(const job *j, int bar, int i, int n)
+{
+    const int first = ((bar % 2) + 2) % 2, next = 1 - first;
+    const int take = (first + i) % j->n_takes, before = (first + i + j->n_takes - 1) % j->n_takes;
+    return i + 1 == n && i > 0 && take == next ? TAKES - next - before : take;
+}
+
+/* The take of every note: takes [n_notes]. */
+static void choose_takes(const job *j, int *takes)
+{
+    const music_track *track = j->in->track;
+    int count[128];
+    for (int first = 0, last; first < track->n_notes; first = last) {
+        const int bar = bar_of(j->in, track->notes[first].onset_s);
+        memset(count, 0, sizeof count);
+        for (last = first; last < track->n_notes && bar_of(j->in, track->notes[last].onset_s) == bar; last++)
+            takes[last] = count[track->notes[last].pitch & 127]++;
+        for (int i = first; i < last; i++)
+            takes[i] = take_of(j, bar, takes[i], count[track->notes[i].pitch & 127]);
+    }
+}
+
+/* Every note gets its tone. */
 static bl_status list_tones(job *j, bl_error *err)
 {
     const music_track *track = j->in->track;
-    int *turn = NULL;
     j->tones = calloc((size_t)track->n_notes + 1, sizeof *j->tones);
     j->tone_of = malloc(((size_t)track->n_notes + 1) * sizeof *j->tone_of);
-    turn = calloc((size_t)128, sizeof *turn); /* per pitch */
-    if (!j->tones || !j->tone_of || !turn) {
-        free(turn);
+    if (!j->tones || !j->tone_of)
         return bl_fail(err, BL_ENOMEM, "no memory for %d notes", track->n_notes);
-    }
+    choose_takes(j, j->tone_of);
     for (int i = 0; i < track->n_notes; i++) {
         const music_note *n = &track->notes[i];
         const int pitch = n->pitch & 127;
         const tone want = { .pitch = pitch, .velocity = velocity_class(n->velocity),
                             .length_class = j->is_drums ? 0 : class_of_duration(n->offset_s - n->onset_s),
-                            .take = turn[pitch]++ % j->n_takes };
+                            .take = j->tone_of[i] };
         int k = 0;
         while (k < j->n_tones && (j->tones[k].pitch != want.pitch || j->tones[k].velocity != want.velocity ||
                                   j->tones[k].length_class != want.length_class || j->tones[k].take != want.take))
@@ -238,7 +286,6 @@ static bl_status list_tones(job *j, bl_error *err)
         }
         j->tone_of[i] = k;
     }
-    free(turn);
     return BL_OK;
 }
 
@@ -253,12 +300,27 @@ static int64_t audible_length(const float *x, int64_t n)
     return n;
 }
 
-static bl_status make_tone(blocks_synthesizer *s, const job *j, tone *t, bl_error *err)
+/* All that a tone depends on. */
+static infer_key key_of(const infer_tone_generator *g, const job *j, const blocks_tone *t)
 {
-    const uint64_t key[3] = { j->seed, (uint64_t)t->pitch, (uint64_t)t->take };
+    infer_key key = g->key;
+    const int64_t words[7] = { t->voice, t->genre, t->pitch, t->velocity, (int64_t)t->seed, t->context != NULL, j->is_drums };
+    infer_key_add(&key, words, sizeof words);
+    infer_key_add(&key, &t->duration_s, sizeof t->duration_s);
+    if (t->context)
+        infer_key_add(&key, t->context, (size_t)g->synthesizer[0]->n_context * sizeof *t->context);
+    return key;
+}
+
+static bl_status make_tone(const infer_tone_generator *g, blocks_synthesizer *s, const job *j, tone *t, bl_error *err)
+{
+    const uint64_t seeds[3] = { j->seed, (uint64_t)t->pitch, (uint64_t)t->take };
     const blocks_tone wanted = { .voice = j->voice, .genre = j->genre, .pitch = t->pitch, .velocity = t->velocity,
                                  .duration_s = t->duration_s, .beat_position = -1, .context = j->in->context,
-                                 .seed = bl_hash(0, key, sizeof key) };
+                                 .seed = bl_hash(0, seeds, sizeof seeds) };
+    const infer_key key = key_of(g, j, &wanted);
+    if (infer_cache_get(j->in->cache, key, &t->x, &t->n))
+        return BL_OK;
     if (blocks_synthesizer_run(s, &wanted, &t->x, &t->n, err) != BL_OK)
         return err->code;
     for (int64_t i = 0; i < t->n; i++)
@@ -266,7 +328,7 @@ static bl_status make_tone(blocks_synthesizer *s, const job *j, tone *t, bl_erro
             return bl_fail(err, BL_ENAN, "the synthesizer made a sample that is not finite (%s, pitch %d); its checkpoint is "
                                          "not usable", j->in->track->name, t->pitch);
     t->n = audible_length(t->x, t->n);
-    t->latency_s = infer_tone_latency(t->x, t->n, s->sample_rate);
+    infer_cache_put(j->in->cache, key, t->x, t->n);
     return BL_OK;
 }
 
@@ -291,7 +353,7 @@ static bl_status make_tones(infer_tone_generator *g, job *j, bl_error *err)
                 continue;
             if (bl_interrupted())
                 bl_fail(&own, BL_ESTOP, "interrupted");
-            if (own.code || make_tone(s, j, &j->tones[i], &own) != BL_OK) {
+            if (own.code || make_tone(g, s, j, &j->tones[i], &own) != BL_OK) {
                 #pragma omp atomic write
                 stop = 1;
                 #pragma omp critical(infer_tone_failed)
@@ -312,18 +374,47 @@ static int compare_real(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The voice's delay; one for all of its tones, since a player's lead does not change from note to note. */
-static bl_status find_latency(job *j, bl_error *err)
+static void free_tones(job *j)
 {
-    double *all = malloc(((size_t)j->n_tones + 1) * sizeof *all);
-    if (!all)
-        return bl_fail(err, BL_ENOMEM, "no memory for the tones");
     for (int i = 0; i < j->n_tones; i++)
-        all[i] = j->tones[i].latency_s;
-    qsort(all, (size_t)j->n_tones, sizeof *all, compare_real);
-    j->latency_s = j->n_tones ? all[j->n_tones / 2] : 0;
-    j->latency_s = j->latency_s > LATEST_S ? LATEST_S : j->latency_s;
-    free(all);
+        free(j->tones[i].x);
+    free(j->tones);
+    free(j->tone_of);
+}
+
+/* The voice's delay; one for all of its tones, since a player's lead does not change from note to note, and the same in every
+ * song: of a few tones over the voice's range, or of kick, snare and toms. */
+static bl_status find_latency(infer_tone_generator *g, job *j, bl_error *err)
+{
+    enum { PROBES = 5 };
+    static const int drum_keys[PROBES] = { 36, 38, 45, 36, 38 };
+    const blocks_voice *v = &g->synthesizer[0]->voices[j->voice];
+    const infer_tones in = { .track = j->in->track, .quiet = 1, .cache = j->in->cache };
+    tone tones[PROBES];
+    double all[PROBES];
+    job probe = { .in = &in, .voice = j->voice, .genre = j->genre, .is_drums = j->is_drums, .tones = tones, .n_tones = PROBES, .seed = 1 };
+    for (int i = 0; i < g->n_latencies; i++)
+        if (g->latency[i].voice == j->voice && g->latency[i].genre == j->genre) {
+            j->latency_s = g->latency[i].s;
+            return BL_OK;
+        }
+    for (int i = 0; i < PROBES; i++)
+        tones[i] = (tone){ .pitch = j->is_drums ? drum_keys[i] : v->lowest + (v->highest - v->lowest) * (2 * i + 1) / (2 * PROBES),
+                           .velocity = 96, .take = i, .duration_s = j->is_drums ? 0.2 : 0.35 };
+    const bl_status status = make_tones(g, &probe, err);
+    for (int i = 0; i < PROBES && status == BL_OK; i++)
+        all[i] = infer_tone_latency(tones[i].x, tones[i].n, g->synthesizer[0]->sample_rate);
+    for (int i = 0; i < PROBES; i++)
+        free(tones[i].x);
+    if (status != BL_OK)
+        return status;
+    qsort(all, PROBES, sizeof *all, compare_real);
+    j->latency_s = all[PROBES / 2] > LATEST_S ? LATEST_S : all[PROBES / 2];
+    if (g->n_latencies < MAX_LATENCIES) {
+        g->latency[g->n_latencies].voice = j->voice;
+        g->latency[g->n_latencies].genre = j->genre;
+        g->latency[g->n_latencies++].s = j->latency_s;
+    }
     return BL_OK;
 }
 
@@ -414,7 +505,7 @@ bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *i
     if (status == BL_OK)
         status = make_tones(g, &j, &own);
     if (status == BL_OK)
-        status = find_latency(&j, &own);
+        status = find_latency(g, &j, &own);
     for (int i = 0; i < track->n_notes && status == BL_OK; i++)
         status = lay_note(&j, i, s->sample_rate, stem, n_samples, &own);
     if (status == BL_OK && figures) {
@@ -422,9 +513,6 @@ bl_status infer_tone_generator_run(infer_tone_generator *g, const infer_tones *i
         for (int i = 0; i < j.n_tones; i++)
             figures->tone_seconds += (double)j.tones[i].n / s->sample_rate;
     }
-    for (int i = 0; i < j.n_tones; i++)
-        free(j.tones[i].x);
-    free(j.tones);
-    free(j.tone_of);
+    free_tones(&j);
     return status == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
 }

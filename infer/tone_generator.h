@@ -5,12 +5,13 @@
  *
  * Tones     Notes that sound alike share a tone: same voice, pitch, velocity class (VELOCITY_STEP wide, the rest is gain),
  *           length class (DURATION_RATIO apart) and take. Repeated notes alternate between takes, which differ in their
- *           latent noise, so that no two neighbours are copies. The distinct tones are made in parallel.
+ *           latent noise, so that no two neighbours are copies. The takes of a bar's notes follow from that bar alone, so an
+ *           edit elsewhere does not change them. The distinct tones are made in parallel, or come from the cache.
  * Length    A tone is made for the longest note of its class. For a shorter one the held part is cut at the note-off and
  *           the release follows, a whole number of periods earlier and at the level that is reached there, so
  *           every note has its exact length and the model's own release.
- * Attack    A voice that speaks late is started earlier, by the median delay of its own tones' attacks
- *           (infer_tone_latency), so that what is heard lies on the note.
+ * Attack    A voice that speaks late is started earlier, by the median delay of the attacks of a few of its tones
+ *           (infer_tone_latency), which are the same for every song, so that what is heard lies on the note.
  * Ends      A note is faded when the same pitch sounds again; any note of an instrument that plays one note at a time;
  *           an open hi-hat when it is closed; a guitar's released strings at the next stroke.
  * Shapes    stem [n_samples], mono, at infer_tone_generator_rate; it is added to.
@@ -25,6 +26,7 @@
 #define BL_INFER_TONE_GENERATOR_H
 
 #include "blocks/synthesizer.h"
+#include "infer/cache.h"
 #include "music/score.h"
 
 typedef struct infer_tone_generator infer_tone_generator;
@@ -35,6 +37,9 @@ typedef struct infer_tones {
     const float       *context;   /* [n_context] or NULL                     */
     uint64_t           seed;
     int                quiet;     /* no progress line                        */
+    const double      *bars_s;    /* [n_bars] rising; NULL: bars of 2 s      */
+    int                n_bars;
+    infer_cache       *cache;     /* NULL: none                              */
 } infer_tones;
 
 typedef struct infer_tone_figures {
@@ -48,6 +53,9 @@ void                  infer_tone_generator_free(infer_tone_generator *g);
 int                   infer_tone_generator_rate(const infer_tone_generator *g);
 int                   infer_tone_generator_context(const infer_tone_generator *g); /* n_context */
 const blocks_synthesizer *infer_tone_generator_synthesizer(const infer_tone_generator *g);
+
+/* What its tones depend on, beside what it is given. */
+infer_key             infer_tone_generator_key(const infer_tone_generator *g);
 
 /* The genre whose sounds are used for a genre ("rock" for "blues"), "" when the synthesizer knows none of the kind. */
 bl_status infer_tone_generator_genre(const infer_tone_generator *g, const char *genre, char sounds[64], bl_error *err);

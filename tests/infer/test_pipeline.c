@@ -90,7 +90,7 @@ static infer_options options_for(const char *song)
 {
     return (infer_options){ .song = song, .out = out_path("song.wav"), .model = temporary_folder, .genre = "rock",
                             .instruments = "electric guitar, bass, drums", .stems = stems_folder, .midi = out_path("song.mid"),
-                            .report = out_path("report.json"), .seed = -1, .quiet = 1 };
+                            .report = out_path("report.json"), .seed = -1, .quiet = 1, .no_cache = 1 };
 }
 
 static infer_plan run_it(infer_options o)
@@ -262,10 +262,20 @@ static void the_report_handed_back_gives_the_same_song_at_any_thread_count(void 
     infer_plan p = run_it(o);
     infer_plan_free(&p);
     o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder,
-                         .overrides = { .plan = out_path("report.json") }, .seed = -1, .quiet = 1, .threads = 2 };
+                         .overrides = { .plan = out_path("report.json") }, .seed = -1, .quiet = 1, .threads = 2, .no_cache = 1 };
+    o.midi = out_path("again.mid");
+    o.stems = out_path("again");
     p = run_it(o);
     infer_plan_free(&p);
     assert_same_file(out_path("song.wav"), out_path("again.wav"));
+    assert_same_file(out_path("song.mid"), out_path("again.mid"));
+    for (int i = 0; i < 4; i++) {
+        char first[BL_PATH_MAX], second[BL_PATH_MAX];
+        bl_path_join(first, stems_folder, band_stems[i], NULL);
+        bl_path_join(second, out_path("again"), band_stems[i], NULL);
+        assert_same_file(first, second);
+    }
+    o.midi = o.stems = NULL;
     o.seed = 9;
     o.out = out_path("other.wav");
     p = run_it(o);
@@ -300,7 +310,7 @@ static void an_edited_plan_is_obeyed(void **state)
     infer_options o = options_for(mono_song);
     infer_plan p = run_it(o), q;
     const int n_guitar = infer_plan_track(&p, "electric guitar")->n_notes;
-    o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder, .seed = -1, .quiet = 1 };
+    o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder, .seed = -1, .quiet = 1, .no_cache = 1 };
 
     /* one instrument less: the others keep their notes */
     o.overrides.plan = edit_report("{\"name\": \"bass\", \"accepted\": true", "{\"name\": \"bass\", \"accepted\": false");
@@ -339,6 +349,92 @@ static void an_edited_plan_is_obeyed(void **state)
     assert_int_equal(infer_plan_track(&q, "electric guitar")->n_notes, n_guitar);
     infer_plan_free(&q);
     infer_plan_free(&p);
+}
+
+/* Cuts every file of the cache. */
+static void damage(const char *folder)
+{
+    char **names, path[BL_PATH_MAX];
+    int n;
+    if (bl_list_folder(folder, &names, &n, NULL) != BL_OK)
+        return;
+    for (int i = 0; i < n; i++)
+        if (bl_path_join(path, folder, names[i], NULL) == BL_OK) {
+            if (bl_is_folder(path))
+                damage(path);
+            else
+                assert_int_equal(truncate(path, 57 + i), 0);
+        }
+    bl_names_free(names, n);
+}
+
+/* The same bytes without a cache, filling it, from it, from a damaged one, and with half of it out of date. */
+static void a_cache_changes_nothing_but_the_time(void **state)
+{
+    (void)state;
+    infer_options o = options_for(mono_song);
+    o.stems = o.midi = NULL;
+    infer_plan p = run_it(o), q;
+    o = (infer_options){ .song = mono_song, .out = out_path("again.wav"), .model = temporary_folder, .seed = -1, .quiet = 1,
+                         .cache = out_path("cache"), .genre = "rock", .instruments = "electric guitar, bass, drums" };
+    for (int i = 0; i < 4; i++) {
+        if (i == 2)
+            o.overrides.plan = out_path("report.json");
+        if (i == 3)
+            damage(out_path("cache"));
+        q = run_it(o);
+        infer_plan_free(&q);
+        assert_same_file(out_path("song.wav"), out_path("again.wav"));
+    }
+    char from[64], to[64];
+    snprintf(from, sizeof from, "\"chord\": \"%s\"}", p.chords[p.n_chords - 1].name);
+    snprintf(to, sizeof to, "\"chord\": \"%s\"}", strcmp(p.chords[p.n_chords - 1].name, "F") ? "F" : "Gm");
+    o.overrides.plan = edit_report(from, to);
+    q = run_it(o);
+    infer_plan_free(&q);
+    o.cache = NULL;
+    o.no_cache = 1;
+    o.out = out_path("uncached.wav");
+    q = run_it(o);
+    infer_plan_free(&q);
+    assert_same_file(out_path("again.wav"), out_path("uncached.wav"));
+    infer_plan_free(&p);
+}
+
+/* A chord late in the song is edited: what comes more than a repaired piece before it is the same sound, to the bit. */
+static void an_edited_bar_leaves_the_sound_of_others_alone(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    audio_clip long_song = song_voice(24, 24000, 1);
+    assert_int_equal(audio_write(out_path("long.wav"), &long_song, AUDIO_ENCODING_DEFAULT, &err), BL_OK);
+    audio_clip_free(&long_song);
+    infer_options o = options_for(out_path("long.wav"));
+    o.stems = o.midi = NULL;
+    infer_plan p = run_it(o), q;
+    const music_chord_span *last = p.chords;
+    for (int i = 0; i < p.n_chords && p.chords[i].start_s < 17; i++)
+        last = &p.chords[i];
+    char from[96], to[96];
+    snprintf(from, sizeof from, "\"end\": %.10g, \"chord\": \"%s\"}", last->end_s, last->name);
+    if (!strchr(from + 7, '.'))
+        snprintf(from, sizeof from, "\"end\": %.1f, \"chord\": \"%s\"}", last->end_s, last->name);
+    snprintf(to, sizeof to, "\"end\": %.10g, \"chord\": \"%s\"}", last->end_s, strcmp(last->name, "F") ? "F" : "Gm");
+    o = (infer_options){ .song = o.song, .out = out_path("again.wav"), .model = temporary_folder, .seed = -1, .quiet = 1, .no_cache = 1,
+                         .overrides = { .plan = edit_report(from, to) } };
+    q = run_it(o);
+    audio_clip a = read_clip(out_path("song.wav")), b = read_clip(out_path("again.wav"));
+    double start = 0; /* of the bar in which the chord begins */
+    for (int i = 0; i < p.n_downbeats; i++)
+        start = p.downbeats_s[i] <= last->start_s + 0.02 ? p.downbeats_s[i] : start;
+    assert_true(start > 8);
+    const int64_t same = (int64_t)((start - 5.5) * a.sample_rate);
+    assert_memory_equal(a.samples, b.samples, (size_t)same * sizeof *a.samples);
+    assert_memory_not_equal(a.samples, b.samples, (size_t)a.n_samples * sizeof *a.samples);
+    audio_clip_free(&a);
+    audio_clip_free(&b);
+    infer_plan_free(&p);
+    infer_plan_free(&q);
 }
 
 static void the_band_stays_inside_its_intervals(void **state)
@@ -439,6 +535,8 @@ int main(void)
         cmocka_unit_test_setup(stereo_at_another_rate_stays_so, clean),
         cmocka_unit_test_setup(the_report_handed_back_gives_the_same_song_at_any_thread_count, clean),
         cmocka_unit_test_setup(an_edited_plan_is_obeyed, clean),
+        cmocka_unit_test_setup(a_cache_changes_nothing_but_the_time, clean),
+        cmocka_unit_test_setup(an_edited_bar_leaves_the_sound_of_others_alone, clean),
         cmocka_unit_test_setup(the_band_stays_inside_its_intervals, clean),
         cmocka_unit_test_setup(genre_and_band_are_guessed_when_not_given, clean),
         cmocka_unit_test_setup(one_second_is_enough, clean),

@@ -94,6 +94,7 @@ static int make(void **state)
         return -1;
     setenv("B", bin ? bin : "bin", 1);
     setenv("T", temporary_folder, 1);
+    setenv("XDG_CACHE_HOME", temporary_path("cache_home"), 1);
     models_make(temporary_folder);
     bl_make_folder(temporary_path("out"), &err);
     bl_make_folder(temporary_path("empty_models"), &err);

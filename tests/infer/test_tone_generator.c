@@ -119,6 +119,98 @@ static void repeated_notes_take_turns_and_share_tones(void **state)
     infer_tone_generator_free(g);
 }
 
+static void an_edit_in_one_bar_leaves_the_others_alone(void **state)
+{
+    (void)state;
+    infer_tone_generator *g = generator();
+    music_note notes[16];
+    const double bars[] = { 0, 2, 4 };
+    for (int i = 0; i < 12; i++)
+        notes[i] = (music_note){ 0.1 + 0.5 * i, 0.4 + 0.5 * i, 40, 100 };
+    music_track track = track_of("electric guitar", notes, 12);
+    infer_tones in = { .track = &track, .genre = "rock", .seed = 1, .quiet = 1, .bars_s = bars, .n_bars = 3 };
+    bl_error err = { 0 };
+    float *a = calloc(N, sizeof *a), *b = calloc(N, sizeof *b);
+    assert_int_equal(infer_tone_generator_run(g, &in, a, N, NULL, &err), BL_OK);
+    /* one stroke less in the second bar, and one of another pitch */
+    memmove(&notes[5], &notes[6], 6 * sizeof *notes);
+    track.n_notes = 11;
+    notes[5].pitch = 52;
+    assert_int_equal(infer_tone_generator_run(g, &in, b, N, NULL, &err), BL_OK);
+    assert_memory_equal(a, b, (size_t)(2.0 * RATE) * sizeof *a);
+    assert_memory_not_equal(a + 2 * RATE, b + 2 * RATE, RATE * sizeof *a);
+    assert_memory_equal(a + (int)(5.0 * RATE), b + (int)(5.0 * RATE), (size_t)(0.9 * RATE) * sizeof *a);
+    free(a);
+    free(b);
+    infer_tone_generator_free(g);
+}
+
+/* Whatever the number of strokes in a bar, no two that follow each other are the same tone. */
+static void no_stroke_is_a_copy_of_the_one_before(void **state)
+{
+    (void)state;
+    infer_tone_generator *g = generator();
+    const double bars[] = { 0, 2, 4 };
+    static const char *const names[] = { "drums", "electric guitar" };
+    for (int k = 0; k < 2; k++)
+        for (int n = 1; n <= 4; n++) { /* strokes in the first bar */
+            music_note notes[8];
+            int count = 0;
+            for (int i = 0; i < n; i++, count++)
+                notes[count] = (music_note){ 0.2 + 0.45 * i, 0.5 + 0.45 * i, 38 + 2 * k, 96 };
+            for (int i = 0; i < 3; i++, count++)
+                notes[count] = (music_note){ 2.2 + 0.45 * i, 2.5 + 0.45 * i, 38 + 2 * k, 96 };
+            music_track track = track_of(names[k], notes, count);
+            infer_tones in = { .track = &track, .genre = "rock", .seed = 1, .quiet = 1, .bars_s = bars, .n_bars = 3 };
+            bl_error err = { 0 };
+            float *x = calloc(N, sizeof *x);
+            assert_int_equal(infer_tone_generator_run(g, &in, x, N, NULL, &err), BL_OK);
+            const int64_t length = (int64_t)(0.05 * RATE);
+            for (int i = 0; i + 1 < count; i++) {
+                const int64_t p = llround((notes[i].onset_s + 0.02) * RATE), q = llround((notes[i + 1].onset_s + 0.02) * RATE);
+                double difference = 0;
+                for (int64_t s = 0; s < length; s++)
+                    difference += fabs((double)x[p + s] - (double)x[q + s]);
+                if (k == 1 || i == n - 1) /* drums ring into each other */
+                    assert_true(difference > 0);
+            }
+            free(x);
+        }
+    infer_tone_generator_free(g);
+}
+
+static void tones_from_the_cache_are_the_tones_that_would_be_made(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    infer_cache *cache = infer_cache_open(temporary_path("cache"), &err);
+    music_note notes[] = { { 0.5, 1, 45, 90 }, { 0.5, 1, 52, 90 }, { 1, 1.4, 45, 70 }, { 2, 4, 57, 110 } };
+    music_track track = track_of("electric guitar", notes, 4);
+    infer_tones in = { .track = &track, .genre = "rock", .seed = 1, .quiet = 1 };
+    float *stems[3];
+    for (int i = 0; i < 3; i++) { /* without, filling it, from it */
+        infer_tone_generator *g = generator();
+        in.cache = i ? cache : NULL;
+        stems[i] = calloc(N, sizeof *stems[i]);
+        assert_int_equal(infer_tone_generator_run(g, &in, stems[i], N, NULL, &err), BL_OK);
+        infer_tone_generator_free(g);
+        assert_memory_equal(stems[0], stems[i], N * sizeof *stems[0]);
+    }
+    int64_t found, kept;
+    infer_cache_figures(cache, &found, &kept);
+    assert_true(kept >= 4 && found == kept);
+    for (int i = 0; i < 3; i++)
+        free(stems[i]);
+    infer_cache_close(cache);
+}
+
+static int remove_all(void **state)
+{
+    char line[BL_PATH_MAX + 32];
+    snprintf(line, sizeof line, "rm -rf \"%s\"", temporary_path("cache"));
+    return system(line) || temporary_remove(state);
+}
+
 static void a_tone_is_cut_to_its_length_in_phase(void **state)
 {
     (void)state;
@@ -231,11 +323,14 @@ int main(void)
         cmocka_unit_test(a_note_sounds_where_it_stands_and_nowhere_else),
         cmocka_unit_test(the_same_notes_give_the_same_bytes_at_any_thread_count),
         cmocka_unit_test(repeated_notes_take_turns_and_share_tones),
+        cmocka_unit_test(an_edit_in_one_bar_leaves_the_others_alone),
+        cmocka_unit_test(no_stroke_is_a_copy_of_the_one_before),
+        cmocka_unit_test(tones_from_the_cache_are_the_tones_that_would_be_made),
         cmocka_unit_test(a_tone_is_cut_to_its_length_in_phase),
         cmocka_unit_test(latency_is_where_the_attack_is),
         cmocka_unit_test(an_open_hi_hat_is_choked_and_a_bass_plays_one_note),
         cmocka_unit_test(notes_at_the_edges_are_cut_not_lost),
         cmocka_unit_test(what_was_never_learned_is_an_error),
     };
-    return cmocka_run_group_tests(tests, make, temporary_remove);
+    return cmocka_run_group_tests(tests, make, remove_all);
 }
