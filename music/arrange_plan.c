@@ -395,23 +395,20 @@ static double densest(const plan *p, const style_pattern *pattern)
     return p->period_s * nearest / pattern->steps;
 }
 
-/* Of the patterns listed, those in the song's meter that its tempo leaves playable; fitting [STYLE_CHOICES]. */
-static int list_fitting(const plan *p, const style_part *part, const style_choice *c, int *fitting)
+/* Of the patterns listed, those in the song's meter that its tempo leaves playable (dense: and the others); fitting
+ * [STYLE_CHOICES]. */
+static int list_fitting(const plan *p, const style_part *part, const style_choice *c, int dense, int *fitting)
 {
-    int n = 0, calm = -1;
+    int n = 0;
     const int beats = p->in->beats_per_bar;
     for (int pass = 0; pass < 3 && n == 0; pass++) /* patterns in the song's own meter first, then those that count in threes as it does */
         for (int i = 0; i < c->n; i++) {
             const style_pattern *x = &p->style->patterns[c->pattern[i]];
             if ((pass == 0 && x->beats != beats) || (pass == 1 && (x->beats % 3 == 0) != (beats % 3 == 0)))
                 continue;
-            if (part->role == STYLE_DRUMS || densest(p, x) >= p->style->stroke_gap_s)
+            if (dense || part->role == STYLE_DRUMS || densest(p, x) >= p->style->stroke_gap_s)
                 fitting[n++] = c->pattern[i];
-            else if (calm < 0 || densest(p, x) > densest(p, &p->style->patterns[calm]))
-                calm = c->pattern[i];
         }
-    if (n == 0 && calm >= 0)
-        fitting[n++] = calm;
     return n;
 }
 
@@ -426,19 +423,19 @@ static int is_turn(const plan *p, const plan_bar *bar)
 const style_pattern *plan_pattern(const plan *p, const style_part *part, const plan_bar *bar, int lower)
 {
     const plan_section *s = &p->sections[bar->section];
-    int level = s->level > lower ? s->level - lower : 0, fitting[STYLE_CHOICES], at = 0;
-    const style_choice *c = &part->level[level];
-    if (bar - p->bars < p->entry_bar[part->enters])
+    const int level = s->level > lower ? s->level - lower : 0;
+    const style_choice *c = s->sung < 0.05 && part->alone.n ? &part->alone : &part->level[level];
+    int fitting[STYLE_CHOICES], n = 0, at = 0;
+    if (bar - p->bars < p->entry_bar[part->enters] || !c->n)
         return NULL;
-    if (s->sung < 0.05 && part->alone.n)
-        c = &part->alone;
-    if (part->turns.n && c->n && is_turn(p, bar)) {
-        c = &part->turns;
+    if (is_turn(p, bar) && (n = list_fitting(p, part, &part->turns, 0, fitting)) > 0)
         at = 1 + bar->section;
-    }
-    const int n = list_fitting(p, part, c, fitting);
-    if (n == 0)
-        return NULL;
+    if (!n)
+        n = list_fitting(p, part, c, 0, fitting);
+    for (int l = level - 1; l >= 0 && !n; l--) /* too fast a song for this level's */
+        n = list_fitting(p, part, &part->level[l], 0, fitting);
+    if (!n)
+        n = list_fitting(p, part, c, 1, fitting);
     uint64_t h = bl_hash(p->in->seed, part->group, strlen(part->group));
     h = bl_hash(h, &s->label, sizeof s->label);
     if (at)

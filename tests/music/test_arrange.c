@@ -160,6 +160,10 @@ static void every_instrument_keeps_the_promises_in_every_genre_and_tempo(void **
         arrange_and_check(&s, genres[g], 5);
         compose(&s, 100, 5, (music_key){ 0, 0 }, major, 8, 1);
         arrange_and_check(&s, genres[g], 6);
+        compose(&s, 120, 2, (music_key){ 5, 1 }, minor, 8, 0);
+        arrange_and_check(&s, genres[g], 7);
+        compose(&s, 150, 7, (music_key){ 0, 0 }, major, 8, 0);
+        arrange_and_check(&s, genres[g], 8);
     }
 }
 

@@ -122,6 +122,23 @@ static void the_disco_guitar_plays_sixteenths_most_of_them_damped(void **state)
     music_score_free(&score);
 }
 
+static void a_pattern_too_dense_for_the_tempo_is_passed_over(void **state)
+{
+    static const char *const guitar[] = { "electric guitar" };
+    song s;
+    int odd[2] = { 0 }, bar;
+    (void)state;
+    for (int fast = 0; fast < 2; fast++) {
+        compose(&s, fast ? 170 : 110, 4, (music_key){ 0, 0 }, pop_loop, 4, 0);
+        music_score score = arrange_some(&s, "disco", guitar, 1, NULL, 0);
+        for (int i = 0; i < score.tracks[0].n_notes; i++)
+            odd[fast] += sixteenth(&s, score.tracks[0].notes[i].onset_s, &bar) % 2;
+        music_score_free(&score);
+    }
+    if (odd[0] < 100 || odd[1] > 0.1 * odd[0])
+        fail_msg("%d notes between the eighths at 110 bpm, %d at 170", odd[0], odd[1]);
+}
+
 static void the_country_bass_alternates_root_and_fifth(void **state)
 {
     song s;
@@ -371,6 +388,7 @@ int main(void)
         cmocka_unit_test(the_reggae_bass_rests_and_leaves_out_the_one_now_and_then),
         cmocka_unit_test(the_disco_bass_jumps_in_octaves),
         cmocka_unit_test(the_disco_guitar_plays_sixteenths_most_of_them_damped),
+        cmocka_unit_test(a_pattern_too_dense_for_the_tempo_is_passed_over),
         cmocka_unit_test(the_country_bass_alternates_root_and_fifth),
         cmocka_unit_test(the_jazz_bass_walks_in_quarters_and_steps_to_new_roots),
         cmocka_unit_test(the_blues_guitar_shuffles_between_fifth_and_sixth),

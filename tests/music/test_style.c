@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "music/instrument.h"
 #include "music/style.h"
 #include "music/style_private.h"
@@ -32,6 +33,26 @@ static void every_genre_has_a_part_for_every_instrument(void **state)
                 fail_msg("%s has no part for %s", genres[g], music_instrument_at(i)->name);
         music_style_free(s);
     }
+}
+
+/* Files that somebody adds are tried, too. */
+static void every_file_in_the_folder_is_a_style(void **state)
+{
+    char **names, path[BL_PATH_MAX];
+    int n, found = 0;
+    bl_error err = { 0 };
+    (void)state;
+    assert_int_equal(bl_list_folder("configs/styles", &names, &n, &err), BL_OK);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "configs/styles/%s", names[i]);
+        music_style *s = music_style_load(path, &err);
+        if (!s)
+            fail_msg("%s", err.msg);
+        found++;
+        music_style_free(s);
+    }
+    assert_true(found >= 10);
+    bl_names_free(names, n);
 }
 
 static void a_pattern_is_read_as_it_stands(void **state)
@@ -127,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_genre_has_a_part_for_every_instrument),
+        cmocka_unit_test(every_file_in_the_folder_is_a_style),
         cmocka_unit_test(a_pattern_is_read_as_it_stands),
         cmocka_unit_test(a_bad_entry_is_named_with_file_and_line),
         cmocka_unit_test(what_a_style_says_of_its_music_is_read),
