@@ -9,7 +9,8 @@
 enum {
     PIECE = 20000,     /* frames whose back pointers are held at a time: bounded memory */
     PUSHED = 1 << 16,  /* samples that audio_f0_run hands to its stream at a time       */
-    SIDE = 8           /* sums side by side: one would wait for the next                */
+    SIDE = 8,          /* sums side by side: one would wait for the next                */
+    NOTES = 128        /* MIDI                                                          */
 };
 
 /* Frames softer than this against the loud part of the recording are not voice. */
@@ -20,6 +21,14 @@ static const double MOSTLY = 0.5, WHISTLE_MIN_HZ = 400, WHISTLE_MAX_HZ = 4200;
 /* First-order low-pass before the search: the upper partials of a voice are weak, those of noise are not. */
 static const double LOW_PASS_HZ = 1000;
 static const double DEFAULT_MIN_HZ = 65, DEFAULT_MAX_HZ = 1050;
+/* High-passes as shares of the lowest pitch looked for: before loudness is measured, and once more before pitch is searched. */
+static const double RUMBLE_SHARE = 0.6, DRUM_SHARE = 1.2;
+/* Every frame is searched twice, the second time without the bass and drums that may play behind a voice: in this band, at most up from
+ * so many times the lowest pitch. What both looks agree on counts most. A low voice still has its partials there. */
+static const double BAND_LOW_HZ = 200, BAND_HIGH_HZ = 600, BAND_SHARE = 3.1;
+/* A singer's range, from the first look: how wide a note that is heard makes its neighbours likely, semitones; what is left to
+ * a pitch never heard. */
+static const double RANGE_WIDTH = 4, RANGE_FLOOR = 0.05;
 
 double audio_hz_to_midi(double hz)
 {
@@ -65,14 +74,33 @@ static void queue_drop_before(queue *q, int64_t at)
     q->n -= drop;
 }
 
+/* Butterworth, second order. */
+typedef struct high_pass {
+    double b0, a1, a2, x1, x2, y1, y2;
+} high_pass;
+
+static high_pass high_pass_new(double cutoff_hz, double rate)
+{
+    const double k = tan(acos(-1.0) * cutoff_hz / rate), q = sqrt(2.0), b0 = 1 / (1 + q * k + k * k);
+    return (high_pass){ .b0 = b0, .a1 = 2 * (k * k - 1) * b0, .a2 = (1 - q * k + k * k) * b0 };
+}
+
+static inline double high_pass_push(high_pass *h, double x)
+{
+    const double y = h->b0 * (x - 2 * h->x1 + h->x2) - h->a1 * h->y1 - h->a2 * h->y2;
+    h->x2 = h->x1, h->x1 = x, h->y2 = h->y1, h->y1 = y;
+    return y;
+}
+
 struct audio_f0_stream {
     int     sample_rate, factor, half, ended; /* half: taps on either side */
     double  rate, fmin_hz, fmax_hz, hop_s;
     float  *taps;                             /* [2*half + 1, rounded up to SIDE] sum 1 */
-    double  b0, a1, a2, x1, x2, y1, y2;       /* high-pass                           */
-    double  smooth, low;                      /* low-pass                            */
+    high_pass rumble, drums, bass;
+    double  smooth, low, band_smooth, band_low; /* low-passes                        */
     int64_t n_pushed;
-    queue   raw, slow, dull;                  /* as pushed; high-passed and decimated; that low-passed, in step with it */
+    queue   raw, slow;                        /* as pushed; decimated, without rumble */
+    queue   dull, band;                       /* the slow one for the two looks, in step with it */
     audio_yin *yin;
     int64_t n_frames, room;                   /* frames measured so far              */
     float  *rms;                              /* [room] */
@@ -129,11 +157,11 @@ audio_f0_stream *audio_f0_stream_new(int sample_rate, audio_f0_config config, bl
     s->factor = sample_rate >= 32000 ? sample_rate / 16000 : 1;
     s->rate = (double)sample_rate / s->factor;
     s->fmin_hz = fmin_hz, s->fmax_hz = fmax_hz, s->hop_s = hop_s;
-    /* Butterworth high-pass of second order: rumble below the singer would hide the dips. */
-    const double k = tan(acos(-1.0) * 0.6 * fmin_hz / s->rate), q = sqrt(2.0);
-    s->b0 = 1 / (1 + q * k + k * k);
-    s->a1 = 2 * (k * k - 1) * s->b0, s->a2 = (1 - q * k + k * k) * s->b0;
+    s->rumble = high_pass_new(RUMBLE_SHARE * fmin_hz, s->rate);
+    s->drums = high_pass_new(DRUM_SHARE * fmin_hz, s->rate);
+    s->bass = high_pass_new(fmin(BAND_LOW_HZ, BAND_SHARE * fmin_hz), s->rate);
     s->smooth = 1 - exp(-2 * acos(-1.0) * LOW_PASS_HZ / s->rate);
+    s->band_smooth = 1 - exp(-2 * acos(-1.0) * fmax(BAND_HIGH_HZ, fmin_hz) / s->rate);
     s->yin = audio_yin_new(s->rate, fmin_hz, fmax_hz, err);
     if (!s->yin || !make_taps(s) || !queue_reserve(&s->raw, s->half)) {
         bl_fail(err, BL_ENOMEM, "f0: no memory");
@@ -153,7 +181,7 @@ void audio_f0_stream_free(audio_f0_stream *s)
     if (!s)
         return;
     audio_yin_free(s->yin);
-    free(s->taps), free(s->raw.x), free(s->slow.x), free(s->dull.x), free(s->rms), free(s->count), free(s->pool);
+    free(s->taps), free(s->raw.x), free(s->slow.x), free(s->dull.x), free(s->band.x), free(s->rms), free(s->count), free(s->pool);
     free(s);
 }
 
@@ -172,12 +200,12 @@ static void decimate(audio_f0_stream *s, int64_t raw_end)
     int64_t m = s->slow.at + s->slow.n;
     for (; m * s->factor + s->half < raw_end; m++) {
         const float  *x = s->raw.x + (m * s->factor - s->half - s->raw.at);
-        const double  in = (double)(s->factor > 1 ? tap_sum(s, x) : *x);
-        const double  y = s->b0 * (in - 2 * s->x1 + s->x2) - s->a1 * s->y1 - s->a2 * s->y2;
-        s->x2 = s->x1, s->x1 = in, s->y2 = s->y1, s->y1 = y;
-        s->low += s->smooth * (y - s->low);
+        const double  y = high_pass_push(&s->rumble, (double)(s->factor > 1 ? tap_sum(s, x) : *x));
+        s->low += s->smooth * (high_pass_push(&s->drums, y) - s->low);
+        s->band_low += s->band_smooth * (high_pass_push(&s->bass, y) - s->band_low);
         s->slow.x[s->slow.n++] = (float)y;
         s->dull.x[s->dull.n++] = (float)s->low;
+        s->band.x[s->band.n++] = (float)s->band_low;
     }
     queue_drop_before(&s->raw, m * s->factor - s->half);
 }
@@ -225,18 +253,26 @@ static int reserve_frame(audio_f0_stream *s)
     return 1;
 }
 
+/* Candidates of the frame whose first sample is number `start` of a queue. */
+static void look(audio_f0_stream *s, const queue *q, int64_t start, audio_f0_candidates *found)
+{
+    const int span = audio_yin_span(s->yin);
+    float    *frame = audio_yin_frame(s->yin);
+    for (int i = 0; i < span; i++)
+        frame[i] = start + i >= 0 && start + i < q->n ? q->x[start + i] : 0.0f;
+    audio_yin_run(s->yin, found);
+}
+
 /* Candidates of the frame centred on a slow sample, into the pool. */
 static void measure_frame(audio_f0_stream *s, int64_t centre)
 {
-    const int           span = audio_yin_span(s->yin);
     const int64_t       start = centre - audio_yin_before(s->yin) - s->slow.at;
-    float              *frame = audio_yin_frame(s->yin);
-    audio_f0_candidates found = { 0 };
+    audio_f0_candidates found = { 0 }, in_band = { 0 };
     s->rms[s->n_frames] = measure_rms(s, centre);
     if ((double)s->rms[s->n_frames] >= SILENCE) {
-        for (int i = 0; i < span; i++)
-            frame[i] = start + i >= 0 && start + i < s->dull.n ? s->dull.x[start + i] : 0.0f;
-        audio_yin_run(s->yin, &found);
+        look(s, &s->dull, start, &found);
+        look(s, &s->band, start, &in_band);
+        audio_f0_agree(&found, &in_band);
     }
     for (int j = 0; j < found.n; j++) {
         s->pool[2 * (s->pooled + j)] = found.hz[j];
@@ -263,6 +299,7 @@ static bl_status measure_frames(audio_f0_stream *s, bl_error *err)
     }
     queue_drop_before(&s->slow, done - reach); /* once for all: it moves what stays */
     queue_drop_before(&s->dull, done - reach);
+    queue_drop_before(&s->band, done - reach);
     return BL_OK;
 }
 
@@ -271,7 +308,8 @@ bl_status audio_f0_stream_push(audio_f0_stream *s, const float *x, int64_t n_sam
     if (n_samples < 0 || s->ended)
         return bl_fail(err, BL_EARG, "f0: %s", s->ended ? "the stream has ended" : "the number of samples is negative");
     const int64_t slow = (s->raw.n + n_samples) / s->factor + 1;
-    if (!queue_reserve(&s->raw, n_samples + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow))
+    if (!queue_reserve(&s->raw, n_samples + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow) ||
+        !queue_reserve(&s->band, slow))
         return bl_fail(err, BL_ENOMEM, "f0: no memory for %lld samples", (long long)n_samples);
     if (n_samples > 0)
         memcpy(s->raw.x + s->raw.n, x, sizeof *x * (size_t)n_samples);
@@ -286,7 +324,8 @@ bl_status audio_f0_stream_push(audio_f0_stream *s, const float *x, int64_t n_sam
 static bl_status end_stream(audio_f0_stream *s, bl_error *err)
 {
     const int64_t slow = (s->raw.n + s->half) / s->factor + 1;
-    if (!queue_reserve(&s->raw, s->half + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow))
+    if (!queue_reserve(&s->raw, s->half + SIDE) || !queue_reserve(&s->slow, slow) || !queue_reserve(&s->dull, slow) ||
+        !queue_reserve(&s->band, slow))
         return bl_fail(err, BL_ENOMEM, "f0: no memory");
     memset(s->raw.x + s->raw.n, 0, sizeof *s->raw.x * (size_t)(s->half + SIDE));
     s->raw.n += s->half;
@@ -326,7 +365,32 @@ static void read_path(const audio_f0_candidates *c, double midi, int voiced, int
     out->f0_hz[t] = voiced ? (float)hz : 0.0f;
 }
 
-static bl_status follow_path(const audio_f0_stream *s, double gate, audio_f0_track *out, bl_error *err)
+static int nearest_note(double hz)
+{
+    const double midi = audio_hz_to_midi(hz);
+    return midi < 0 ? 0 : midi > NOTES - 1 ? NOTES - 1 : (int)lround(midi);
+}
+
+/* How likely each MIDI note is for who was heard, the likeliest 1: likely [NOTES]. An instrument that is followed where it drowns
+ * the voice lies an octave or two beside it. */
+static void find_range(const audio_f0_track *heard, double *likely)
+{
+    double amount[NOTES] = { 0 }, most = 1e-9;
+    for (int64_t t = 0; t < heard->n_frames; t++)
+        if (heard->f0_hz[t] > 0)
+            amount[nearest_note((double)heard->f0_hz[t])] += (double)heard->voiced[t];
+    for (int k = 0; k < NOTES; k++) {
+        likely[k] = 0;
+        for (int j = 0; j < NOTES; j++)
+            likely[k] += amount[j] * exp(-(k - j) * (k - j) / (2 * RANGE_WIDTH * RANGE_WIDTH));
+        most = fmax(most, likely[k]);
+    }
+    for (int k = 0; k < NOTES; k++)
+        likely[k] = RANGE_FLOOR + (1 - RANGE_FLOOR) * likely[k] / most;
+}
+
+/* The track of all frames; likely: NULL, or how likely each note is. */
+static bl_status follow_path(const audio_f0_stream *s, double gate, const double *likely, audio_f0_track *out, bl_error *err)
 {
     const int64_t  longest = s->n_frames < PIECE ? s->n_frames : PIECE;
     audio_f0_path *path = audio_f0_path_new(s->fmin_hz, s->fmax_hz, s->hop_s, longest, err);
@@ -347,6 +411,8 @@ static bl_status follow_path(const audio_f0_stream *s, double gate, audio_f0_tra
             for (int j = 0; j < all[t].n; j++) {
                 all[t].hz[j] = s->pool[2 * (read + j)];
                 all[t].probability[j] = s->pool[2 * (read + j) + 1];
+                if (likely)
+                    all[t].probability[j] *= (float)likely[nearest_note((double)all[t].hz[j])];
             }
             read += count;
             sounding += !gated;
@@ -383,7 +449,12 @@ bl_status audio_f0_stream_pull(audio_f0_stream *s, audio_f0_track *out, bl_error
     } else {
         memcpy(out->rms, s->rms, sizeof(float) * frames);
         const double loud = loud_level(out->rms, out->n_frames, out->voiced);
-        status = follow_path(s, fmax(SILENCE, loud * pow(10, GATE_DB / 20)), out, err);
+        const double gate = fmax(SILENCE, loud * pow(10, GATE_DB / 20));
+        double       likely[NOTES];
+        if ((status = follow_path(s, gate, NULL, out, err)) == BL_OK) {
+            find_range(out, likely);
+            status = follow_path(s, gate, likely, out, err);
+        }
     }
     if (status != BL_OK)
         audio_f0_free(out);

@@ -23,6 +23,9 @@ int        audio_yin_before(const audio_yin *yin); /* ... which lies so many bef
 float     *audio_yin_frame(audio_yin *yin);        /* [span] to be filled before a run                          */
 void       audio_yin_run(audio_yin *yin, audio_f0_candidates *out);
 
+/* The mean of two looks at a frame, to the first: pitches that both found get the sum of their halves. `above` stays. */
+void audio_f0_agree(audio_f0_candidates *first, const audio_f0_candidates *second);
+
 /* Viterbi over pitches, voiced and unvoiced; goes on from piece to piece. */
 typedef struct audio_f0_path audio_f0_path;
 audio_f0_path *audio_f0_path_new(double fmin_hz, double fmax_hz, double hop_s, int64_t longest, bl_error *err);

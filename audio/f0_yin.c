@@ -220,3 +220,33 @@ void audio_yin_run(audio_yin *y, audio_f0_candidates *out)
         probability[top] = 0;
     }
 }
+
+void audio_f0_agree(audio_f0_candidates *first, const audio_f0_candidates *second)
+{
+    static const float SAME = 1.0204f; /* 35 cents */
+    float hz[2 * AUDIO_F0_KEPT], probability[2 * AUDIO_F0_KEPT];
+    int   n = first->n;
+    for (int j = 0; j < n; j++) {
+        hz[j] = first->hz[j];
+        probability[j] = 0.5f * first->probability[j];
+    }
+    for (int j = 0; j < second->n; j++) {
+        int at = 0;
+        while (at < first->n && !(hz[at] < SAME * second->hz[j] && second->hz[j] < SAME * hz[at]))
+            at++;
+        if (at == first->n) {
+            at = n++;
+            hz[at] = second->hz[j];
+            probability[at] = 0;
+        }
+        probability[at] += 0.5f * second->probability[j];
+    }
+    for (first->n = 0; first->n < AUDIO_F0_KEPT && first->n < n; first->n++) {
+        int top = first->n;
+        for (int j = top + 1; j < n; j++)
+            top = probability[j] > probability[top] ? j : top;
+        const float top_hz = hz[top], most = probability[top];
+        hz[top] = hz[first->n], probability[top] = probability[first->n];
+        first->hz[first->n] = top_hz, first->probability[first->n] = most;
+    }
+}

@@ -173,6 +173,32 @@ static void a_stream_of_pieces_has_the_bits_of_the_whole(void **state)
     free(x);
 }
 
+/* In the second half of every second a bass note and a drum. */
+static void a_bass_nearly_as_loud_does_not_take_the_melody_over(void **state)
+{
+    enum { SECONDS = 12 };
+    const int64_t n = SECONDS * VOICE_RATE;
+    float        *x = calloc((size_t)n, sizeof *x);
+    int           right = 0, all = 0;
+    (void)state;
+    for (int k = 0; k < SECONDS; k++) {
+        voice_note(x, n, k, k + 1, 64 + 5 * k % 12, 0.3);
+        voice_tone(x + (int64_t)((k + 0.5) * VOICE_RATE), VOICE_RATE / 2, voice_hz(40 + 7 * k % 5), 6, 1, 0, 0.16, 1);
+        voice_hit(x, n, k + 0.5, 1, 1);
+    }
+    audio_f0_track track = run(x, n, (audio_f0_config){ 0 });
+    for (int64_t t = 0; t < track.n_frames; t++) {
+        const int k = (int)(t / 100);
+        if (t % 100 < 5 || t % 100 > 95 || k >= SECONDS)
+            continue;
+        all++;
+        right += fabs(audio_hz_to_midi(fmax(1, (double)track.guess_hz[t])) - (64 + 5 * k % 12)) < 0.6;
+    }
+    assert_true(right > 0.95 * all);
+    audio_f0_free(&track);
+    free(x);
+}
+
 static void whistling_is_heard_at_its_own_pitch(void **state)
 {
     static const double hz[] = { 1300, 1800, 2500, 3600 };
@@ -212,6 +238,7 @@ int main(void)
         cmocka_unit_test(the_number_of_frames_and_the_rms_follow_from_the_signal),
         cmocka_unit_test(long_signals_give_the_same_pitch_across_pieces),
         cmocka_unit_test(a_stream_of_pieces_has_the_bits_of_the_whole),
+        cmocka_unit_test(a_bass_nearly_as_loud_does_not_take_the_melody_over),
         cmocka_unit_test(whistling_is_heard_at_its_own_pitch),
         cmocka_unit_test(wrong_settings_are_refused_in_one_sentence),
     };
