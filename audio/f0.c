@@ -9,8 +9,7 @@
 enum {
     PIECE = 20000,     /* frames whose back pointers are held at a time: bounded memory */
     PUSHED = 1 << 16,  /* samples that audio_f0_run hands to its stream at a time       */
-    SIDE = 8,          /* sums side by side: one would wait for the next                */
-    NOTES = 128        /* MIDI                                                          */
+    SIDE = 8           /* sums side by side: one would wait for the next                */
 };
 
 /* Frames softer than this against the loud part of the recording are not voice. */
@@ -365,27 +364,21 @@ static void read_path(const audio_f0_candidates *c, double midi, int voiced, int
     out->f0_hz[t] = voiced ? (float)hz : 0.0f;
 }
 
-static int nearest_note(double hz)
-{
-    const double midi = audio_hz_to_midi(hz);
-    return midi < 0 ? 0 : midi > NOTES - 1 ? NOTES - 1 : (int)lround(midi);
-}
-
-/* How likely each MIDI note is for who was heard, the likeliest 1: likely [NOTES]. An instrument that is followed where it drowns
+/* How likely each MIDI note is for who was heard, the likeliest 1: likely [AUDIO_F0_NOTES]. An instrument that is followed where it drowns
  * the voice lies an octave or two beside it. */
 static void find_range(const audio_f0_track *heard, double *likely)
 {
-    double amount[NOTES] = { 0 }, most = 1e-9;
+    double amount[AUDIO_F0_NOTES] = { 0 }, most = 1e-9;
     for (int64_t t = 0; t < heard->n_frames; t++)
         if (heard->f0_hz[t] > 0)
-            amount[nearest_note((double)heard->f0_hz[t])] += (double)heard->voiced[t];
-    for (int k = 0; k < NOTES; k++) {
+            amount[audio_f0_note((double)heard->f0_hz[t])] += (double)heard->voiced[t];
+    for (int k = 0; k < AUDIO_F0_NOTES; k++) {
         likely[k] = 0;
-        for (int j = 0; j < NOTES; j++)
+        for (int j = 0; j < AUDIO_F0_NOTES; j++)
             likely[k] += amount[j] * exp(-(k - j) * (k - j) / (2 * RANGE_WIDTH * RANGE_WIDTH));
         most = fmax(most, likely[k]);
     }
-    for (int k = 0; k < NOTES; k++)
+    for (int k = 0; k < AUDIO_F0_NOTES; k++)
         likely[k] = RANGE_FLOOR + (1 - RANGE_FLOOR) * likely[k] / most;
 }
 
@@ -411,14 +404,12 @@ static bl_status follow_path(const audio_f0_stream *s, double gate, const double
             for (int j = 0; j < all[t].n; j++) {
                 all[t].hz[j] = s->pool[2 * (read + j)];
                 all[t].probability[j] = s->pool[2 * (read + j) + 1];
-                if (likely)
-                    all[t].probability[j] *= (float)likely[nearest_note((double)all[t].hz[j])];
             }
             read += count;
             sounding += !gated;
             above += !gated && s->count[first + t] >= 128;
         }
-        audio_f0_path_run(path, all, n, midi, voiced);
+        audio_f0_path_run(path, all, n, likely, midi, voiced);
         for (int64_t t = 0; t < n; t++) {
             if ((double)s->rms[first + t] >= gate)
                 read_path(&all[t], (double)midi[t], voiced[t], first + t, out);
@@ -450,7 +441,7 @@ bl_status audio_f0_stream_pull(audio_f0_stream *s, audio_f0_track *out, bl_error
         memcpy(out->rms, s->rms, sizeof(float) * frames);
         const double loud = loud_level(out->rms, out->n_frames, out->voiced);
         const double gate = fmax(SILENCE, loud * pow(10, GATE_DB / 20));
-        double       likely[NOTES];
+        double       likely[AUDIO_F0_NOTES];
         if ((status = follow_path(s, gate, NULL, out, err)) == BL_OK) {
             find_range(out, likely);
             status = follow_path(s, gate, likely, out, err);

@@ -94,8 +94,14 @@ static void best_moves(audio_f0_path *s, const float *same, const float *other, 
     }
 }
 
+int audio_f0_note(double hz)
+{
+    const double midi = audio_hz_to_midi(hz);
+    return midi < 0 ? 0 : midi > AUDIO_F0_NOTES - 1 ? AUDIO_F0_NOTES - 1 : (int)lround(midi);
+}
+
 /* One frame forward: from [2*bins] tells where each state's best way came from. */
-static void advance(audio_f0_path *s, const audio_f0_candidates *frame, unsigned short *from)
+static void advance(audio_f0_path *s, const audio_f0_candidates *frame, const double *likely, unsigned short *from)
 {
     const int    bins = s->bins;
     const float  unlikely = (float)log(TINY);
@@ -111,8 +117,9 @@ static void advance(audio_f0_path *s, const audio_f0_candidates *frame, unsigned
             at++;
         n += at == n;
         heard[at] = bin;
-        amount[at] += (double)frame->probability[j];
-        sum += (double)frame->probability[j];
+        const double probability = (double)frame->probability[j] * (likely ? likely[audio_f0_note((double)frame->hz[j])] : 1);
+        amount[at] += probability;
+        sum += probability;
     }
     const float silent = (float)log(fmax(TINY, SILENCE_WEIGHT * (1 - fmin(sum, 1)) / bins));
     for (int i = 0; i < bins; i++) {
@@ -140,11 +147,12 @@ static void advance(audio_f0_path *s, const audio_f0_candidates *frame, unsigned
     s->now = s->next, s->next = swap;
 }
 
-void audio_f0_path_run(audio_f0_path *s, const audio_f0_candidates *frames, int64_t n, float *midi, unsigned char *voiced)
+void audio_f0_path_run(audio_f0_path *s, const audio_f0_candidates *frames, int64_t n, const double *likely, float *midi,
+                       unsigned char *voiced)
 {
     const int states = 2 * s->bins;
     for (int64_t t = 0; t < n; t++)
-        advance(s, &frames[t], s->from + t * states);
+        advance(s, &frames[t], likely, s->from + t * states);
     int end = 0;
     for (int i = 1; i < states; i++)
         if (s->now[i] > s->now[end])

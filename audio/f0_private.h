@@ -6,7 +6,10 @@
 
 #include <stdint.h>
 
-enum { AUDIO_F0_KEPT = 12 }; /* candidates of a frame that go on to the path search */
+enum {
+    AUDIO_F0_KEPT = 12,  /* candidates of a frame that go on to the path search */
+    AUDIO_F0_NOTES = 128 /* MIDI                                                */
+};
 
 typedef struct audio_f0_candidates {
     int   n;
@@ -31,7 +34,9 @@ typedef struct audio_f0_path audio_f0_path;
 audio_f0_path *audio_f0_path_new(double fmin_hz, double fmax_hz, double hop_s, int64_t longest, bl_error *err);
 void           audio_f0_path_free(audio_f0_path *path);
 /* The best path through `n` frames (at most `longest`): midi [n] the pitch, voiced [n] whether it is heard. Frames without
- * candidates are silent. */
-void audio_f0_path_run(audio_f0_path *path, const audio_f0_candidates *frames, int64_t n, float *midi, unsigned char *voiced);
+ * candidates are silent. likely: NULL, or [AUDIO_F0_NOTES] what the candidates at each note are weighted with. */
+void audio_f0_path_run(audio_f0_path *path, const audio_f0_candidates *frames, int64_t n, const double *likely, float *midi,
+                       unsigned char *voiced);
+int  audio_f0_note(double hz); /* the nearest MIDI note */
 
 #endif
