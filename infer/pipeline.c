@@ -281,7 +281,8 @@ static bl_status prepare(run *r, bl_error *err)
     if (status == BL_OK && o->out && !o->no_cache)
         status = open_cache(r, err);
     if (status == BL_OK && o->from_midi && (status = infer_from_midi_read(o->from_midi, &r->arrangement, err)) == BL_OK)
-        r->song.least_s = music_score_end_s(&r->arrangement) + TAIL_S;
+        r->plan->least_s = fmin(music_score_end_s(&r->arrangement) + TAIL_S, INFER_MAX_SECONDS);
+    r->song.least_s = r->plan->least_s;
     if (status == BL_OK && !o->song)
         status = infer_from_midi_format(o->from_midi, r->song.least_s, r->plan, err);
     else if (status == BL_OK)

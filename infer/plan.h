@@ -120,6 +120,7 @@ typedef struct infer_plan {
 
     char  *path;              /* of the song, malloc'ed; NULL unknown                 */
     double duration_s;
+    double least_s;           /* the JSON's "at_least": a shorter recording gets silence behind it, for a band that plays on; 0: none */
     int    sample_rate, n_channels;
 
     char   input[16];         /* "vocal", "song", "instrumental"                      */

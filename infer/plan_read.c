@@ -483,6 +483,8 @@ static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale
         p->keep_existing = !strcmp(text, "keep");
         p->has |= INFER_HAS_EXISTING;
     }
+    if ((v = infer_plan_present(root, "at_least")) && number(r, v, "at_least", 0, 20 * 60, &p->least_s) != BL_OK)
+        return r->err->code;
     if ((v = infer_plan_present(root, "seed"))) {
         if (number(r, v, "seed", 0, 9e15, &seed) != BL_OK)
             return r->err->code;

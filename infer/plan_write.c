@@ -116,6 +116,8 @@ static void write_heard(json_t *root, const infer_plan *p)
     json_object_set_new(o, "sample_rate", json_integer(p->sample_rate));
     json_object_set_new(o, "channels", json_integer(p->n_channels));
     json_object_set_new(root, "song", o);
+    if (p->least_s > 0)
+        json_object_set_new(root, "at_least", json_real(p->least_s));
     o = json_object();
     json_object_set_new(o, "kind", json_string(p->input));
     json_object_set_new(o, "confidence", share_value(p->confidence.input));

@@ -215,6 +215,36 @@ static void a_voice_is_accompanied_to_the_end_of_the_file(void **state)
     infer_plan_free(&p);
 }
 
+/* One track per instrument comes back from the report to the last bit. */
+static void the_report_of_an_arrangement_gives_the_song_again(void **state)
+{
+    bl_error err = { 0 };
+    char path[4][BL_PATH_MAX], *bytes[2];
+    static const char *const names[] = { "one.mid", "one.json", "one.wav", "two.wav" };
+    size_t n[2];
+    music_score s = arrangement();
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        snprintf(path[i], sizeof path[i], "%s", temporary_path(names[i]));
+    s.tracks[2].n_notes = s.tracks[3].n_notes = 0; /* the second guitar, and the horns, which play as somebody else */
+    assert_int_equal(music_midi_write(path[0], &s, &err), BL_OK);
+    infer_options o = { .song = voice_path, .from_midi = path[0], .out = path[2], .report = path[1], .model = temporary_folder, .genre = "rock",
+                        .seed = -1, .quiet = 1 };
+    for (int i = 0; i < 2; i++) {
+        infer_plan p = { 0 };
+        if (infer_pipeline_run(&o, &p, &err) != BL_OK)
+            fail_msg("%s", err.msg);
+        infer_plan_free(&p);
+        assert_int_equal(bl_read_file(o.out, 1 << 28, &bytes[i], &n[i], &err), BL_OK);
+        o = (infer_options){ .song = voice_path, .overrides.plan = path[1], .out = path[3], .model = temporary_folder, .seed = -1, .quiet = 1 };
+    }
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+    music_score_free(&s);
+}
+
 static void without_a_voice_the_band_plays_alone(void **state)
 {
     bl_error err = { 0 };
@@ -327,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_track_named_after_a_voice_is_the_melody_when_somebody_sings),
         cmocka_unit_test(beats_bars_key_chords_and_sections_are_those_of_the_file),
         cmocka_unit_test(a_voice_is_accompanied_to_the_end_of_the_file),
+        cmocka_unit_test(the_report_of_an_arrangement_gives_the_song_again),
         cmocka_unit_test(without_a_voice_the_band_plays_alone),
         cmocka_unit_test(what_cannot_be_played_is_said),
         cmocka_unit_test(the_roll_shows_every_track_and_grows_with_the_song),
