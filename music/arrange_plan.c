@@ -428,6 +428,8 @@ const style_pattern *plan_pattern(const plan *p, const style_part *part, const p
     int fitting[STYLE_CHOICES], n = 0, at = 0;
     if (bar - p->bars < p->entry_bar[part->enters] || !c->n)
         return NULL;
+    if (part->varies)
+        at = -1 - bar->in_section / part->varies;
     if (is_turn(p, bar) && (n = list_fitting(p, part, &part->turns, 0, fitting)) > 0)
         at = 1 + bar->section;
     if (!n)

@@ -131,6 +131,7 @@ static bl_status read_part(const style_loader *l, const char *section)
     p->kit = (int)bl_config_int(c, section, "kit", 0, 0, 127, l->err);
     p->program = (int)bl_config_int(c, section, "program", in->program, 0, 127, l->err);
     p->enters = (int)bl_config_int(c, section, "enters", 0, 0, 2, l->err);
+    p->varies = (int)bl_config_int(c, section, "varies", 0, 0, 32, l->err);
     p->rootless = bl_config_bool(c, section, "rootless", 0, l->err);
     p->delay_ms = bl_config_real(c, section, "delay_ms", 0, -15, 15, l->err);
     p->strum_ms = bl_config_real(c, section, "strum_ms", 6, 0, 8, l->err);

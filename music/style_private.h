@@ -56,6 +56,7 @@ typedef struct style_part {
     style_choice            turns; /* the last bar of a section, and before the last chord         */
     style_choice            fills; /* drums: before a section; others: where the singer rests */
     char                    group[STYLE_NAME]; /* parts of one group choose alike; the instrument's name where none is given */
+    int                     varies; /* bars after which another pattern is chosen; 0: one for a section */
     int                     enters; /* 0 at once, 1 in the course of the first sung section, 2 after it */
     int                     lowest, highest, voices, velocity_low, velocity_high, kit, program;
     int                     left_low, left_high; /* register of the left hand, 0 for none */

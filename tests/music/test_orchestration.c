@@ -181,6 +181,35 @@ static void a_section_is_left_with_a_turn(void **state)
     music_score_free(&score);
 }
 
+/* Sixteenths on which a track plays in a bar, as bits. */
+static unsigned rhythm(const song *s, const music_track *t, int bar)
+{
+    unsigned bits = 0;
+    for (int i = 0; i < t->n_notes; i++)
+        for (int b = 4 * bar; b < 4 * bar + 4; b++) {
+            const double at = (t->notes[i].onset_s - s->beats[b]) / (s->beats[b + 1] - s->beats[b]);
+            if (at > -0.05 && at < 0.95)
+                bits |= 1u << (4 * (b % 4) + (int)lround(4 * at) % 4);
+        }
+    return bits;
+}
+
+static void a_comping_pianist_changes_patterns_within_a_section(void **state)
+{
+    static const char *const piano[] = { "piano" };
+    song s;
+    music_form_part form[PARTS];
+    int changed = 0;
+    (void)state;
+    compose_form(&s, form, 100);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        music_score score = arrange_form(&s, form, "jazz", piano, 1, seed);
+        changed += rhythm(&s, &score.tracks[0], 8) != rhythm(&s, &score.tracks[0], 10) || rhythm(&s, &score.tracks[0], 9) != rhythm(&s, &score.tracks[0], 11);
+        music_score_free(&score);
+    }
+    assert_true(changed >= 3); /* the same may be drawn twice */
+}
+
 static void the_last_chord_is_held_or_short_as_the_style_says(void **state)
 {
     static const char *const band[] = { "piano", "bass", "strings" };
@@ -289,6 +318,7 @@ int main(void)
         cmocka_unit_test(whoever_was_asked_for_is_heard),
         cmocka_unit_test(the_band_stops_before_the_last_chorus_where_the_style_says_so),
         cmocka_unit_test(a_section_is_left_with_a_turn),
+        cmocka_unit_test(a_comping_pianist_changes_patterns_within_a_section),
         cmocka_unit_test(the_last_chord_is_held_or_short_as_the_style_says),
         cmocka_unit_test(chords_leave_the_singers_register),
         cmocka_unit_test(the_band_follows_the_singers_loudness),
