@@ -273,7 +273,9 @@ bl_status infer_from_midi(const music_score *score, const char *name, const infe
     music_score_free(&plan->score);
     plan->n_instruments = 0;
     bl_status status = music_score_beats(score, music_score_end_s(score), &grid, err);
-    if (status == BL_OK)
+    if (status != BL_OK)
+        bl_error_prefix(err, "%s", name);
+    else
         status = take_beats(plan, &grid, err);
     music_beats_free(&grid);
     if (status == BL_OK)

@@ -148,8 +148,8 @@ static int show_midi(const char *path, const char *rewritten)
     if (music_midi_read(path, &score, &err) == BL_OK) {
         if (rewritten)
             music_midi_write(rewritten, &score, &err);
-        else
-            music_score_describe(&score, stdout, &err);
+        else if (music_score_describe(&score, stdout, &err) != BL_OK)
+            bl_error_prefix(&err, "%s", path);
     }
     music_score_free(&score);
     return finish(&err);

@@ -294,6 +294,24 @@ static void tracks_that_share_a_channel_keep_their_programs(void **state)
     music_score_free(&s);
 }
 
+/* Track 1 tells channel 1 its program, track 2 plays on it: one song in format 1, two songs in format 2. */
+static void a_program_counts_for_its_channel_in_every_track(void **state)
+{
+    char bytes[] = "MThd\0\0\0\6\0\1\0\2\0\x60MTrk\0\0\0\7\0\xc0\x28\0\xff\x2f\0MTrk\0\0\0\14\x60\x90\x45\x40\x60\x45\0\0\xff\x2f\0\0";
+    bl_error err = { 0 };
+    (void)state;
+    for (int format = 1; format <= 2; format++) {
+        music_score s;
+        bytes[9] = (char)format;
+        bytes[36] = 11; /* of the second track's length */
+        assert_int_equal(music_midi_parse(bytes, sizeof bytes - 2, "two.mid", &s, &err), BL_OK);
+        assert_true(s.n_tracks == 1 && s.tracks[0].n_notes == 1);
+        assert_int_equal(s.tracks[0].program, format == 1 ? 40 : 0);
+        assert_string_equal(s.tracks[0].name, format == 1 ? "violin" : "piano");
+        music_score_free(&s);
+    }
+}
+
 static void every_quality_of_chord_has_an_event(void **state)
 {
     static const char *const names[] = { "C", "C#m", "Dbdim", "Daug", "Esus2", "Fsus4", "G5", "A7", "Bbmaj7", "Bm7", "CmM7",
@@ -479,6 +497,7 @@ int main(void)
         cmocka_unit_test(overlapping_notes_of_one_pitch_survive),
         cmocka_unit_test(what_is_heard_beside_the_notes_survives),
         cmocka_unit_test(tracks_that_share_a_channel_keep_their_programs),
+        cmocka_unit_test(a_program_counts_for_its_channel_in_every_track),
         cmocka_unit_test(every_quality_of_chord_has_an_event),
         cmocka_unit_test(a_damaged_file_gives_one_clear_sentence),
         cmocka_unit_test(no_cut_and_no_changed_byte_is_trusted),
