@@ -41,9 +41,9 @@ bl_status blocks_tone_detector_configure(blocks_tone_detector_options *o, const 
     o->kernel = bl_config_choice(config, section, "kernel", kernels, 2, &own);
     o->kernel = o->kernel == 2 ? -1 : o->kernel;
     if (own.code == BL_OK)
-        parse_list(config, "C", "100", o->C, &o->n_C, &own);
+        parse_list(config, "C", "3", o->C, &o->n_C, &own);
     if (own.code == BL_OK)
-        parse_list(config, "gamma_scale", "0.1", o->gamma_scale, &o->n_gamma, &own);
+        parse_list(config, "gamma_scale", "0.3", o->gamma_scale, &o->n_gamma, &own);
     return own.code == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
 }
 

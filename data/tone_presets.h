@@ -1,7 +1,8 @@
 /* Which General MIDI programs are an example of which instrument: what a detector of instruments learns from. More than one
  * program of each where there are several, since two makes of an instrument say more of it than ten notes of one.
  *
- * Pitches are every third from lowest on; drums: all kits, keys of a drum set. */
+ * Pitches from lowest on, nearer to each other the fewer programs an instrument has (tools/render_tones.c); drums: all kits,
+ * keys of a drum set. */
 #ifndef BL_DATA_TONE_PRESETS_H
 #define BL_DATA_TONE_PRESETS_H
 

@@ -1,7 +1,7 @@
 /* render_tones: single notes of every instrument of a General MIDI sound font, for the tone detector to learn from.
  *
- * OUT_DIR/INSTRUMENT-PROGRAM/INSTRUMENT.flac and .mid for every line of data/tone_presets.h that the font has: every third pitch
- * in two velocities, lengths from 0.4 to 2.2 s, instruments that can with vibrato of different rate and depth; drums: every key
+ * OUT_DIR/INSTRUMENT-PROGRAM/INSTRUMENT.flac and .mid for every line of data/tone_presets.h that the font has: every third
+ * pitch in two velocities of three, every pitch of instruments with fewer than four programs (of two or three in one velocity), lengths from 0.4 to 2.2 s, instruments that can with vibrato of different rate and depth; drums: every key
  * in three velocities. The same font gives the same bytes. A folder that has its .mid already is left as it is. */
 #include "audio/soundfile.h"
 #include "base/cli.h"
@@ -39,19 +39,29 @@ static const int drum_keys[] = { 35, 36, 37, 38, 40, 41, 42, 43, 44, 45, 46, 47,
 static const int velocities[] = { 48, 80, 112 };
 static const double lengths_s[] = { 1.2, 0.4, 2.2, 0.8, 2.2 };
 
+static int count_programs(const char *instrument)
+{
+    int n = 0;
+    for (size_t i = 0; i < sizeof data_tone_presets / sizeof *data_tone_presets; i++)
+        n += !strcmp(data_tone_presets[i].instrument, instrument);
+    return n;
+}
+
 /* Notes of preset number p, lengths in offset_s. */
 static int list_notes(const data_tone_preset *preset, int p, music_note notes[NOTES_MAX])
 {
     int n = 0;
-    const int n_pitches = preset->is_drums ? (int)(sizeof drum_keys / sizeof *drum_keys) : (preset->highest - preset->lowest) / 3 + 1;
+    /* About as many tones of an instrument with one program as of one with many. */
+    const int n_programs = count_programs(preset->instrument), step = n_programs < 4 ? 1 : 3;
+    const int n_velocities = preset->is_drums ? 3 : n_programs == 2 || n_programs == 3 ? 1 : 2;
+    const int n_pitches = preset->is_drums ? (int)(sizeof drum_keys / sizeof *drum_keys) : (preset->highest - preset->lowest) / step + 1;
     for (int i = 0; i < n_pitches; i++)
         for (int v = 0; v < 3; v++) {
-            /* Two of the three velocities. */
-            if (!preset->is_drums && (i + v) % 3 == 2)
+            if ((i + v) % 3 >= n_velocities)
                 continue;
             BL_ASSERT(n < NOTES_MAX);
             notes[n++] = (music_note){ 0, preset->is_drums ? 1 : lengths_s[(3 * i + 7 * v + p) % 5],
-                                       preset->is_drums ? drum_keys[i] : preset->lowest + 3 * i, velocities[v] };
+                                       preset->is_drums ? drum_keys[i] : preset->lowest + step * i, velocities[v] };
         }
     return n;
 }
