@@ -1,5 +1,7 @@
 #include "infer/analyzer_private.h"
 
+#include "audio/key.h"
+#include "audio/meter.h"
 #include "base/config.h"
 #include "base/file.h"
 #include "blocks/beat_tracker.h"
@@ -106,6 +108,16 @@ static bl_status slowest_beat(const infer_plan *plan, double *bpm, bl_error *err
     return own.code ? bl_fail(err, own.code, "%s", own.msg) : BL_OK;
 }
 
+/* What the melody alone says of the grid. The key, where nobody knows it yet, is that of the notes on this grid. */
+static bl_status reread(const infer_plan *plan, const audio_sung_notes *sung, int keep_level, double slowest, audio_rhythm *r, bl_error *err)
+{
+    audio_key key;
+    if (!(plan->has & INFER_HAS_KEY) || audio_key_parse(plan->key, &key, NULL) != BL_OK)
+        key = audio_key_from_notes(sung->notes, sung->n_notes, sung->tuning_cents, r);
+    const audio_meter_config config = { .tonic = (key.tonic + (key.is_minor ? 3 : 0)) % 12, .keep_level = keep_level, .slowest_bpm = slowest };
+    return audio_meter_reread(r, plan->duration_s, sung->notes, sung->n_notes, config, err);
+}
+
 bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio_sung_notes *sung, bl_error *err)
 {
     audio_rhythm r = { 0 };
@@ -134,6 +146,8 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
         config.tempo_factor = 2;
         status = audio_rhythm_analyze(plan->duration_s, config, &r, err);
     }
+    if (status == BL_OK && alone && !(plan->has & (INFER_HAS_BEATS | INFER_HAS_DOWNBEATS)))
+        status = reread(plan, sung, known || config.tempo_factor == 2 || config.tempo_factor == 0.5, slowest, &r, err);
     if (status != BL_OK) {
         audio_rhythm_free(&r);
         return status;
