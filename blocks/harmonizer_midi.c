@@ -1,5 +1,6 @@
 #include "blocks/harmonizer_midi.h"
 
+#include "music/beats.h"
 #include "music/chord_key.h"
 #include "music/midi.h"
 
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BEATS = 100000 };
 static const double TOGETHER_S = 0.03; /* notes that begin as close are one chord */
 
 void blocks_midi_song_free(blocks_midi_song *s)
@@ -170,41 +170,16 @@ static bl_status chords_of_track(const music_track *t, const char *path, blocks_
 
 /* ---- beats ---- */
 
-/* The time `quarters` quarter notes after time_s. */
-static double advance(const music_score *score, double time_s, double quarters)
-{
-    for (int i = -1; i < score->n_tempos; i++) {
-        const double bpm = i < 0 ? 120 : score->tempos[i].bpm;
-        const double until = i + 1 < score->n_tempos ? score->tempos[i + 1].time_s : HUGE_VAL;
-        if (time_s >= until - 1e-9)
-            continue;
-        const double left = (until - time_s) * bpm / 60;
-        if (quarters <= left)
-            return time_s + quarters * 60 / bpm;
-        quarters -= left;
-        time_s = until;
-    }
-    return time_s;
-}
-
 static bl_status beats_of(const music_score *score, const char *path, blocks_midi_song *s, bl_error *err)
 {
-    const double end_s = music_score_end_s(score);
-    double time_s = 0;
-    for (int meter = -1, place = 0; s->n_beats < MOST_BEATS && (s->n_beats < 2 || s->beats_s[s->n_beats - 1] < end_s); place++) {
-        while (meter + 1 < score->n_meters && score->meters[meter + 1].time_s <= time_s + 1e-3) {
-            meter++;
-            place = 0;
-        }
-        const int numerator = meter < 0 ? 4 : score->meters[meter].numerator, denominator = meter < 0 ? 4 : score->meters[meter].denominator;
-        if (!blocks_midi_add_beat(s, time_s, place % numerator == 0))
-            return bl_fail(err, BL_ENOMEM, "%s: no memory for its beats", path);
-        const double next = advance(score, time_s, 4.0 / denominator);
-        if (!(next > time_s))
-            return bl_fail(err, BL_EFORMAT, "%s: its tempo map stands still at %g s", path, time_s);
-        time_s = next;
-    }
-    return BL_OK;
+    music_beats grid = { 0 };
+    if (music_score_beats(score, music_score_end_s(score), &grid, err) != BL_OK)
+        return err->code;
+    for (int i = 0; i < grid.n && !err->code; i++)
+        if (!blocks_midi_add_beat(s, grid.time_s[i], grid.in_bar[i] == 1))
+            bl_fail(err, BL_ENOMEM, "%s: no memory for its beats", path);
+    music_beats_free(&grid);
+    return err->code;
 }
 
 /* ---- a file ---- */

@@ -5,7 +5,7 @@
  *               melody  the track called melody, vocal, vocals, voice or lead; else the first that is neither drums nor the chords
  *               chords  lyrics or markers that are all chord names ("Am7"), as backline's own --midi writes them, or XF chord events; else the
  *                       track called chords; else the first other track that mostly plays three notes or more at once, read note for note
- *               beats   from tempo and meter (in n/8, beats are eighths)
+ *               beats   from tempo and meter (music/beats.h)
  *               key     its key signature, else the key that its chords are likeliest in
  *
  * Labels   A unit (music/harmony.h) has the degree and colour that sound in it longest; where half of it has no chord that can be

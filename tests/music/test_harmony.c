@@ -67,7 +67,7 @@ static void start(song *s, int n_beats, int per_bar, const char *genre, music_ke
         for (int j = 0; j < N; j++)
             s->degree[t][j] = -(float)log(N);
         for (int k = 0; k < MUSIC_COLOURS; k++)
-            s->colour[t][k] = -(float)log(MUSIC_COLOURS);
+            s->colour[t][k] = k == MUSIC_TRIAD ? (float)log(0.97) : (float)log(0.01);
     }
 }
 
