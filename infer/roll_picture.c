@@ -11,7 +11,7 @@
 enum {
     LEFT = 96, RIGHT = 30, WIDTH = 1640, LEAST_WIDTH = 900, TITLE = 48, LEGEND = 28,
     FORM = 26, PHRASES = 8, CHORDS = 28, BARS = 26, HIT_ROW = 17, SECONDS = 26, GAP = 7, BETWEEN = 26,
-    MAX_SYSTEMS = 16
+    MAX_SYSTEMS = 16, MAX_HEIGHT = 15000 /* of all systems: a canvas holds 16384 pixels */
 };
 static const double LONGEST_S = 30;
 
@@ -91,8 +91,8 @@ static void find_ranges(roll *r)
     widen(&r->low, &r->high, 24);
     widen(&r->voice_low, &r->voice_high, 14);
     const int n = r->high - r->low + 1;
-    r->row = n <= 44 ? 8 : n <= 56 ? 7 : n <= 72 ? 6 : 5;
-    r->voice_row = r->voice_high - r->voice_low < 26 ? 7 : 5;
+    r->row = n <= 44 ? 8 : n <= 56 ? 7 : n <= 72 ? 6 : n <= 96 ? 5 : 4;
+    r->voice_row = r->voice_high - r->voice_low < 26 ? 7 : r->voice_high - r->voice_low < 44 ? 5 : 4;
 }
 
 /* Systems of so many bars that the longest is not too long; without bars of equal times. */
@@ -100,7 +100,8 @@ static void find_systems(roll *r)
 {
     static const int counts[] = { 64, 48, 32, 24, 16, 12, 8, 6, 4, 2, 1 };
     const infer_plan *p = r->plan;
-    const double duration = fmax(p->duration_s, 0.5), longest = fmax(LONGEST_S, 1.15 * duration / MAX_SYSTEMS);
+    const int room = MAX_HEIGHT / r->height, most_systems = room < MAX_SYSTEMS ? room : MAX_SYSTEMS;
+    const double duration = fmax(p->duration_s, 0.5), longest = fmax(LONGEST_S, 1.15 * duration / most_systems);
     double last_s = music_score_end_s(&p->score);
     int n = p->n_downbeats, step = 1;
     for (int i = 0; i < p->n_melody; i++)
@@ -115,8 +116,8 @@ static void find_systems(roll *r)
         if (most <= longest)
             break;
     }
-    const int by_bars = n > 1 && (n - 1) / step < MAX_SYSTEMS;
-    r->n_systems = by_bars ? (n - 1) / step + 1 : (int)fmin(MAX_SYSTEMS, ceil(duration / LONGEST_S));
+    const int by_bars = n > 1 && (n - 1) / step < most_systems;
+    r->n_systems = by_bars ? (n - 1) / step + 1 : (int)fmin(most_systems, ceil(duration / LONGEST_S));
     r->cuts[0] = 0;
     for (int i = 1; i < r->n_systems; i++)
         r->cuts[i] = by_bars ? p->downbeats_s[i * step] : i * duration / r->n_systems;
@@ -396,8 +397,8 @@ bl_status infer_roll_picture(const char *path, const char *title, const infer_pl
     roll r = { .s = { .canvas = &canvas, .song = &song, .x = LEFT }, .plan = plan };
     bl_error own = { 0 };
     find_ranges(&r);
-    find_systems(&r);
     r.height = system_height(&r);
+    find_systems(&r);
     r.top = TITLE + legend(&r, 0) * LEGEND + 8;
     if (audio_canvas_new(&canvas, LEFT + r.s.width + RIGHT, r.top + r.n_systems * r.height, LANE_PAPER, &own) == BL_OK) {
         heading(&r, title);

@@ -332,6 +332,22 @@ static void the_roll_shows_every_track_and_grows_with_the_song(void **state)
     assert_int_equal(infer_roll_picture(path, "roll", &p, &err), BL_OK);
     picture many = read_picture(path);
     assert_true(many.image.height > 2 * one.image.height && many.image.width < 2000);
+    /* twenty minutes over the whole range, in bars of every length and in none */
+    music_note *melody = realloc(p.melody, 2 * sizeof *melody);
+    p.melody = melody;
+    p.melody[0] = (music_note){ 0, 1, 0, 90 };
+    p.melody[1] = (music_note){ 1, 2, 127, 90 };
+    p.n_melody = 2;
+    p.score.tracks[0].notes[0].pitch = 0;
+    p.score.tracks[0].notes[1].pitch = 127;
+    p.duration_s = 1200;
+    for (int bars = p.n_downbeats; bars >= 0; bars -= p.n_downbeats) {
+        const int was = p.n_downbeats;
+        p.n_downbeats = bars;
+        if (infer_roll_picture(path, "roll", &p, &err) != BL_OK)
+            fail_msg("%s", err.msg);
+        p.n_downbeats = was;
+    }
     free(one.rgb);
     free(many.rgb);
     infer_plan_free(&p);
