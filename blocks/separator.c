@@ -14,6 +14,7 @@ static const char *const settings[] = { "separation", NULL }, *const networks[] 
 static const double PI = 3.14159265358979323846;
 
 static const double MELODY_HIGH_HZ = 5500, MELODY_FADE_HZ = 4500; /* above, the network alone; between, less and less */
+static const float LEAST_MASK = 0.02f; /* of the melody's mask: it may be wrong */
 
 enum { PIECE_S = 20, CONTEXT_S = 2, FADE_S = 1, MOST_BANDS = 4096 };
 
@@ -28,7 +29,7 @@ static bl_status make_bands(blocks_separator *s, bl_error *err)
     s->hop_length = (int)bl_config_int(c, "separation", "hop_length", 1024, 16, 32768, err);
     const double linear_hz = bl_config_real(c, "separation", "linear_hz", 1500, 0, 1e5, err);
     const double share = bl_config_real(c, "separation", "band_share", 0.03, 0, 1, err);
-    s->melody_share = bl_config_real(c, "separation", "melody_share", 0.5, 0, 1, err);
+    s->melody_share = bl_config_real(c, "separation", "melody_share", 0.1, 0, 1, err);
     const double highest_hz = bl_config_real(c, "separation", "highest_hz", 16000, 100, 1e5, err);
     if (err->code)
         return err->code;
@@ -283,8 +284,9 @@ typedef struct work {
     float       *window, *bands, *out; /* [n_fft], [n_bands, T], samples of a piece */
     float       *mask;                 /* [T, n_bands] */
     int          n_melody;             /* bins in which the melody's mask counts */
-    float       *learned_share, *melody_share; /* [n_melody] of the mask           */
-    float       *magnitude, *melody;   /* [n_melody, T] and the mask of it */
+    float       *melody_share;         /* [n_melody] the power that it has there   */
+    float       *magnitude, *melody;   /* [n_melody, T] and the mask of it         */
+    float       *whole;                /* [n_melody, T] of both masks              */
     bl_fft_real *fft;
     real        *waves, *spectra;      /* [ROWS, stride], each row 64-byte aligned */
 } work;
@@ -298,10 +300,10 @@ static void work_free(work *w)
     free(w->bands);
     free(w->out);
     free(w->mask);
-    free(w->learned_share);
     free(w->melody_share);
     free(w->magnitude);
     free(w->melody);
+    free(w->whole);
     free(w->waves);
     free(w->spectra);
 }
@@ -323,15 +325,15 @@ static bl_status work_new(work *w, const blocks_separator *s, const audio_clip *
     w->out = malloc((size_t)(n + w->map.n_fft) * sizeof *w->out);
     if (s->melody_share > 0 && mix->sample_rate >= 2.1 * MELODY_HIGH_HZ)
         w->n_melody = (int)(MELODY_HIGH_HZ * w->map.n_fft / mix->sample_rate) + 3;
-    w->learned_share = malloc((size_t)(w->n_melody + 1) * sizeof *w->learned_share);
     w->melody_share = malloc((size_t)(w->n_melody + 1) * sizeof *w->melody_share);
     w->magnitude = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->magnitude);
     w->melody = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->melody);
+    w->whole = malloc((size_t)(w->n_melody + 1) * (size_t)w->most_frames * sizeof *w->whole);
     w->waves = aligned_alloc(64, (size_t)w->stride * rows);
     w->spectra = aligned_alloc(64, (size_t)w->stride * rows);
     w->channels = malloc((size_t)mix->n_channels * sizeof *w->channels);
     if (!w->window || !w->bands || !w->mask || !w->out || !w->waves || !w->spectra || !w->channels ||
-        !w->learned_share || !w->melody_share || !w->magnitude || !w->melody)
+        !w->melody_share || !w->magnitude || !w->melody || !w->whole)
         return bl_fail(err, BL_ENOMEM, "no memory to separate %lld samples", (long long)mix->n_samples);
     if (!(w->fft = bl_fft_real_new(w->map.n_fft, err)))
         return BL_ENOMEM;
@@ -339,7 +341,6 @@ static bl_status work_new(work *w, const blocks_separator *s, const audio_clip *
     for (int f = 0; f < w->n_melody; f++) {
         const double hz = (double)f * mix->sample_rate / w->map.n_fft;
         const double share = s->melody_share * fmin(1, fmax(0, (MELODY_HIGH_HZ - hz) / (MELODY_HIGH_HZ - MELODY_FADE_HZ)));
-        w->learned_share[f] = (float)(1 - share);
         w->melody_share[f] = (float)share;
     }
     for (int c = 0; c < mix->n_channels; c++)
@@ -383,25 +384,37 @@ static void hear(const blocks_separator *s, const work *w, int64_t t, int64_t T,
         w->bands[b * T + t] = (blocks_separator_relative(power[b], (float)w->level) - s->mean[b]) * s->scale[b];
 }
 
-/* The mask of bin f in frame t. */
-static inline float mask_of(const blocks_separator *s, const work *w, int64_t t, int64_t T, int f)
+/* What the network answered for bin f in frame t. */
+static inline float learned_of(const blocks_separator *s, const work *w, int64_t t, int f)
 {
     const float *mask = w->mask + t * s->n_bands + w->map.band[f];
-    const float learned = (1 - w->map.share[f]) * mask[0] + w->map.share[f] * mask[1];
-    if (f >= w->n_melody)
-        return learned;
-    return w->learned_share[f] * learned + w->melody_share[f] * w->melody[f * T + t];
+    return (1 - w->map.share[f]) * mask[0] + w->map.share[f] * mask[1];
 }
 
-/* The mask of frame t onto the transform in row k, and back to a windowed frame in time. */
-static void answer(const blocks_separator *s, const work *w, int64_t t, int64_t T, int k)
+/* Below n_melody: the geometric mean of both masks for the voice; their product, what both take for the singer, for the lead. */
+static void join_masks(const blocks_separator *s, const work *w, int64_t T)
+{
+    #pragma omp parallel for schedule(static)
+    for (int f = 0; f < w->n_melody; f++) {
+        const float share = w->melody_share[f];
+        float *melody = w->melody + f * T, *whole = w->whole + f * T;
+        for (int64_t t = 0; t < T; t++) {
+            const float learned = learned_of(s, w, t, f);
+            whole[t] = share > 0 ? powf(learned, 1 - share) * powf(fmaxf(LEAST_MASK, melody[t]), share) : learned;
+            melody[t] *= learned;
+        }
+    }
+}
+
+/* The mask of frame t, below n_melody that of `low`, above `high` times the network's, onto the transform in row k, and back to a windowed frame in time. */
+static void answer(const blocks_separator *s, const work *w, const float *low, float high, int64_t t, int64_t T, int k)
 {
     const int N = w->map.n_fft;
     /* Window on the way in and out: sum over frames of w^2 is 3/8 N/hop. */
     const float unit = 1 / ((float)N * 0.375f * (float)(N / w->map.hop_length));
     real *z = w->spectra + k * w->stride, *x = w->waves + k * w->stride;
     for (int f = 0; f < w->map.n_bins; f++) {
-        const float g = mask_of(s, w, t, T, f);
+        const float g = f < w->n_melody ? low[f * T + t] : high * learned_of(s, w, t, f);
         z[2 * f] *= g;
         z[2 * f + 1] *= g;
     }
@@ -430,15 +443,18 @@ static bl_status draw_mask(blocks_separator *s, work *w, int64_t first, int64_t 
     for (int64_t t = 0; t < T; t++)
         for (int b = 0; b < s->n_bands; b++)
             w->mask[t * s->n_bands + b] = (float)y->x[b * T + t];
-    return w->n_melody ? audio_melody_mask(w->magnitude, w->n_melody, T, w->mix->sample_rate, w->map.n_fft, w->map.hop_length, w->melody,
-                                           err) : BL_OK;
+    if (w->n_melody && audio_melody_mask(w->magnitude, w->n_melody, T, w->mix->sample_rate, w->map.n_fft, w->map.hop_length, w->melody,
+                                         err) != BL_OK)
+        return err->code;
+    join_masks(s, w, T);
+    return BL_OK;
 }
 
-/* Samples from .. from + n - 1 of a channel, masked, to w->out; frames lie as draw_mask(first, T) drew them. */
-static void apply_mask(const blocks_separator *s, const work *w, int channel, int64_t first, int64_t T, int64_t from, int64_t n)
+/* Samples from .. from + n - 1 of the channels' mean, masked, to w->out; frames lie as draw_mask(first, T) drew them. */
+static void apply_mask(const blocks_separator *s, const work *w, const float *const *channels, int n_channels, const float *low,
+                       float high, int64_t first, int64_t T, int64_t from, int64_t n)
 {
     const int N = w->map.n_fft, hop = w->map.hop_length;
-    const float *x = w->channels[channel];
     memset(w->out, 0, (size_t)n * sizeof *w->out);
     for (int64_t t = 0; t < T; t += ROWS) {
         const int rows = T - t < ROWS ? (int)(T - t) : ROWS;
@@ -446,8 +462,8 @@ static void apply_mask(const blocks_separator *s, const work *w, int channel, in
             continue;
         #pragma omp parallel for schedule(static)
         for (int k = 0; k < rows; k++) {
-            transform(w, &x, 1, first + (t + k) * hop, k);
-            answer(s, w, t + k, T, k);
+            transform(w, channels, n_channels, first + (t + k) * hop, k);
+            answer(s, w, low, high, t + k, T, k);
         }
         for (int k = 0; k < rows; k++) { /* one after the other: sums in one order */
             const int64_t start = first + (t + k) * hop - N / 2 - from;
@@ -471,8 +487,9 @@ static bl_status check(const audio_clip *mix, bl_error *err)
 
 /* Pieces of PIECE_S. Each is masked with what the network made of it and CONTEXT_S around it, and FADE_S longer than it is:
  * there it fades into the next one. */
-static bl_status run_pieces(blocks_separator *s, work *w, audio_clip *voice, bl_error *err)
+static bl_status run_pieces(blocks_separator *s, work *w, audio_clip *voice, audio_clip *lead, bl_error *err)
 {
+    const int C = w->mix->n_channels;
     const int64_t N = w->mix->n_samples, hop = w->map.hop_length, rate = w->mix->sample_rate;
     const int64_t piece = PIECE_S * rate / hop * hop, context = CONTEXT_S * rate / hop * hop, fade = FADE_S * rate / hop * hop;
     for (int64_t from = 0; from < N; from += piece) {
@@ -483,9 +500,12 @@ static bl_status run_pieces(blocks_separator *s, work *w, audio_clip *voice, bl_
         const bl_status status = draw_mask(s, w, first, T, err);
         if (status != BL_OK)
             return status;
-        for (int c = 0; c < w->mix->n_channels; c++) {
-            float *to = voice->samples + c * N + from;
-            apply_mask(s, w, c, first, T, from, n);
+        for (int c = 0; c < C + (lead != NULL); c++) {
+            float *to = (c < C ? voice->samples + c * N : lead->samples) + from;
+            if (c < C)
+                apply_mask(s, w, w->channels + c, 1, w->whole, 1, first, T, from, n);
+            else /* hissing is no note */
+                apply_mask(s, w, w->channels, C, w->melody, w->n_melody ? 0 : 1, first, T, from, n);
             const int64_t faded = !from ? 0 : n < fade ? n : fade;
             for (int64_t i = 0; i < faded; i++) {
                 const float u = (float)i / (float)fade;
@@ -499,25 +519,36 @@ static bl_status run_pieces(blocks_separator *s, work *w, audio_clip *voice, bl_
     return BL_OK;
 }
 
-bl_status blocks_separator_run(blocks_separator *s, const audio_clip *mix, audio_clip *voice, audio_clip *rest, bl_error *err)
+bl_status blocks_separator_hear(blocks_separator *s, const audio_clip *mix, audio_clip *voice, audio_clip *rest, audio_clip *lead,
+                                bl_error *err)
 {
     bl_error local = { 0 };
     bl_error *e = err ? err : &local;
     work w = { 0 };
     memset(voice, 0, sizeof *voice);
     memset(rest, 0, sizeof *rest);
+    if (lead)
+        memset(lead, 0, sizeof *lead);
     bl_status status = check(mix, e);
     if (status != BL_OK)
         return status;
     if ((status = work_new(&w, s, mix, e)) == BL_OK &&
         (status = audio_clip_new(voice, mix->n_channels, mix->n_samples, mix->sample_rate, e)) == BL_OK &&
         (status = audio_clip_new(rest, mix->n_channels, mix->n_samples, mix->sample_rate, e)) == BL_OK &&
-        (status = run_pieces(s, &w, voice, e)) == BL_OK)
+        (!lead || (status = audio_clip_new(lead, 1, mix->n_samples, mix->sample_rate, e)) == BL_OK) &&
+        (status = run_pieces(s, &w, voice, lead, e)) == BL_OK)
         audio_take_away(mix, voice, rest);
     work_free(&w);
     if (status != BL_OK) {
         audio_clip_free(voice);
         audio_clip_free(rest);
+        if (lead)
+            audio_clip_free(lead);
     }
     return status;
+}
+
+bl_status blocks_separator_run(blocks_separator *s, const audio_clip *mix, audio_clip *voice, audio_clip *rest, bl_error *err)
+{
+    return blocks_separator_hear(s, mix, voice, rest, NULL, err);
 }

@@ -4,8 +4,8 @@
  *     bidirectional LSTMs, beside what went into them, fully connected ... sigmoid -> a mask per band and frame, 0..1
  *     -> between bands: interpolated -> every channel's STFT times the mask -> voice; the rest is what is left
  *
- * Below 5 kHz the mask is the mean of the network's and that of audio_melody_mask (what does not repeat and moves like a melody),
- * weighted by [separation] melody_share: they err in different places.
+ * Below 5 kHz the mask is the geometric mean of the network's and that of audio_melody_mask (what does not repeat and moves like a
+ * melody), weighted by [separation] melody_share: they err in different places.
  *
  * The form of Open-Unmix, made small: bands instead of single bins (below linear_hz a band is a bin), no copy of the mixture's
  * bins in front and behind. The song's level does not matter.
@@ -37,7 +37,7 @@ typedef struct blocks_separator {
     nn_network *net;
     nn_tape    *tape;
     int         sample_rate, n_fft, hop_length, n_bands;
-    double      melody_share;    /* of the melody's mask in the whole */
+    double      melody_share;    /* the melody's mask counts with this power */
     double     *centre_hz;       /* [n_bands] */
     float      *mean, *scale;    /* [n_bands]: network input = (relative band - mean) scale */
     int64_t     step;
@@ -47,6 +47,10 @@ blocks_separator *blocks_separator_load(const char *path, bl_error *err);
 void              blocks_separator_free(blocks_separator *s);
 bl_status         blocks_separator_run(blocks_separator *s, const audio_clip *mix, audio_clip *voice, audio_clip *rest,
                                        bl_error *err);
+/* The same, and the lead: one channel for the analysis to hear the singer's notes in, with less of everything else and holes that
+ * nobody would want to listen to. Where both the network and the melody's mask hear the singer. */
+bl_status         blocks_separator_hear(blocks_separator *s, const audio_clip *mix, audio_clip *voice, audio_clip *rest,
+                                        audio_clip *lead, bl_error *err);
 
 /* ---- for training ---- */
 

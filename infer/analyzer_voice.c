@@ -45,13 +45,13 @@ bl_status infer_judge_input(const audio_clip *clip, infer_plan *plan, bl_error *
     return BL_OK;
 }
 
-static bl_status separate(infer_song *song, const char *model_dir, bl_error *err)
+static bl_status separate(infer_song *song, const char *model_dir, audio_clip *lead, bl_error *err)
 {
     char path[BL_PATH_MAX];
     bl_status status = infer_model_path(path, model_dir, "separator.h5", err);
     blocks_separator *separator = status == BL_OK ? blocks_separator_load(path, err) : NULL;
     if (separator)
-        status = blocks_separator_run(separator, &song->input, &song->voice, &song->rest, err);
+        status = blocks_separator_hear(separator, &song->input, &song->voice, &song->rest, lead, err);
     else if (status == BL_OK)
         status = err->code;
     blocks_separator_free(separator);
@@ -64,12 +64,15 @@ bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *mo
         return err->code;
     if (!strcmp(plan->input, "silent"))
         return bl_fail(err, BL_EFORMAT, "%s: no sound in it", plan->path);
-    if (!strcmp(plan->input, "song") && separate(song, model_dir, err) != BL_OK)
+    audio_clip lead = { 0 };
+    if (!strcmp(plan->input, "song") && separate(song, model_dir, &lead, err) != BL_OK)
         return err->code;
     if (!strcmp(plan->input, "instrumental") && audio_separate_melody(&song->input, &song->voice, &song->rest, err) != BL_OK)
         return err->code;
     song->lead_rate = infer_listen_rate(song->input.sample_rate);
-    if (!(song->lead = mono_for_listening(song->voice.samples ? &song->voice : &song->input, &song->n_lead, err)))
+    song->lead = mono_for_listening(lead.samples ? &lead : song->voice.samples ? &song->voice : &song->input, &song->n_lead, err);
+    audio_clip_free(&lead);
+    if (!song->lead)
         return err->code;
     song->mono = song->lead;
     if (song->voice.samples && !(song->mono = mono_for_listening(&song->input, &song->n_lead, err)))

@@ -165,6 +165,48 @@ static void parts_sum_to_the_input_bit_for_bit(void **state)
     release(&f);
 }
 
+static double power_of(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+/* The lead: by the network alone the mean of the voice's channels; with the melody's mask part of that, and the voice as without a lead. */
+static void the_lead_is_what_both_masks_take_for_the_voice(void **state)
+{
+    fixture f;
+    bl_error err = { 0 };
+    audio_clip mix = song(2, 6 * RATE, 2 * RATE, 5), voice, rest, lead, alone;
+    const int64_t n = mix.n_samples;
+    (void)state;
+    make(&f);
+    for (int k = 0; k < 2; k++) {
+        double apart = 0;
+        float *mean = malloc((size_t)n * sizeof *mean);
+        f.s->melody_share = 0.1 * k;
+        assert_int_equal(blocks_separator_hear(f.s, &mix, &voice, &rest, &lead, &err), BL_OK);
+        assert_int_equal(lead.n_channels, 1);
+        assert_int_equal(lead.n_samples, n);
+        for (int64_t i = 0; i < n; i++) {
+            mean[i] = 0.5f * (voice.samples[i] + voice.samples[n + i]);
+            apart += ((double)mean[i] - (double)lead.samples[i]) * ((double)mean[i] - (double)lead.samples[i]);
+        }
+        if (k == 0)
+            assert_true(apart < 1e-6 * power_of(mean, n));
+        else
+            assert_true(power_of(lead.samples, n) > 0 && power_of(lead.samples, n) < 0.8 * power_of(mean, n));
+        audio_clip_free(&rest);
+        assert_int_equal(blocks_separator_run(f.s, &mix, &alone, &rest, &err), BL_OK);
+        assert_memory_equal(alone.samples, voice.samples, 2 * (size_t)n * sizeof *voice.samples);
+        audio_clip_free(&voice), audio_clip_free(&rest), audio_clip_free(&lead), audio_clip_free(&alone);
+        free(mean);
+    }
+    audio_clip_free(&mix);
+    release(&f);
+}
+
 /* A network that says "all of it is voice": windows, edges and the seams between pieces of 20 s must then not be heard. */
 static void a_mask_of_one_gives_the_song_back_at_any_rate_and_length(void **state)
 {
@@ -395,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_learns_what_is_the_voice),
         cmocka_unit_test(parts_sum_to_the_input_bit_for_bit),
+        cmocka_unit_test(the_lead_is_what_both_masks_take_for_the_voice),
         cmocka_unit_test(a_mask_of_one_gives_the_song_back_at_any_rate_and_length),
         cmocka_unit_test(level_does_not_matter_and_silence_stays_silent),
         cmocka_unit_test(threads_make_no_difference),
