@@ -187,12 +187,14 @@ def plans(ctx, songs):
         i = len(first["chords"]) // 2
         path.write_text(json.dumps(edited(first, i)))
         ctx.run(ctx.program("infer"), song, "--model", ctx.model, "--plan", path, "--report", report, "--quiet")
-        a, b = set(notes_of(first)), set(notes_of(json.loads(report.read_text())))
         downbeats = np.asarray(first["downbeats"])
         span = first["chords"][i]
         bars = downbeats[downbeats <= span["start"] + 0.01], downbeats[downbeats >= span["end"] - 0.01]
         start = bars[0][-1] if len(bars[0]) else 0
         end = bars[1][0] if len(bars[1]) else 1e9
+        # What began before and only ends otherwise inside these bars has not changed outside of them.
+        a, b = ({n[:2] + (min(n[2], start) if n[1] < start - 0.06 else n[2],) + n[3:] for n in notes_of(r)}
+                for r in (first, json.loads(report.read_text())))
         moved = a ^ b
         changed += bool(moved)
         local += all(start - 0.06 <= n[1] < end + 0.06 for n in moved)
@@ -257,11 +259,11 @@ def nit(ctx, name):
     places, bar, last = [], 0, None
     for line in ctx.need("vocals", f"{name}.lab").read_text().splitlines():
         start, _, label = line.split()
-        found = re.search(r"/E:.*?=(\d+)/4~.*?\|\d+\[\d+&\d+\](\d+)=", label)
+        found = re.search(r"~..-(\d+)!\d+\[.*?/E:.*?=(\d+)/4~.*?\|\d+\[\d+&(\d+)\](\d+)=", label)
         if not found:
             continue
-        beats, at = int(found[1]), int(found[2])
-        bar += last is not None and at < last
+        beats, at = int(found[2]), int(found[3])
+        bar += last is not None and found[1] == "1" and at <= last  # a new note that is no further in its bar begins another
         last = at
         if label.startswith("v@") and (not places or places[-1][0] != bar * beats + at / 24):
             places.append((bar * beats + at / 24, int(start) / 1e7))
