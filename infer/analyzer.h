@@ -26,6 +26,7 @@
 #include "audio/rhythm.h"
 #include "audio/sketch.h"
 #include "blocks/chords.h"
+#include "infer/cache.h"
 #include "infer/plan.h"
 
 enum { INFER_MIN_SECONDS = 1, INFER_MAX_SECONDS = 20 * 60, INFER_MAX_KEPT = 16, INFER_MAX_GENRES = 48, INFER_MAX_HEARD = 64 };
@@ -75,6 +76,7 @@ typedef struct infer_song {
     blocks_harmony harmony; /* of an accompaniment: filled by infer_analyzer_harmony              */
     double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
     uint64_t   hash;        /* of the samples: seeds the latent noise                             */
+    infer_cache *cache;     /* borrowed: tracks that were parted before; NULL: none               */
 } infer_song;
 
 void      infer_song_free(infer_song *song);

@@ -249,7 +249,7 @@ static bl_status take_options(run *r, bl_error *err)
 static bl_status open_cache(run *r, bl_error *err)
 {
     bl_error own = { 0 };
-    r->cache = infer_cache_open(r->o->cache, &own);
+    r->song.cache = r->cache = infer_cache_open(r->o->cache, &own);
     if (r->cache)
         return BL_OK;
     if (r->o->cache)
@@ -291,7 +291,7 @@ static bl_status prepare(run *r, bl_error *err)
         status = take_intervals(r, err);
     if (status == BL_OK && (status = infer_model_path(path, r->model_dir, "wavegan.h5", err)) == BL_OK)
         status = (r->generator = infer_tone_generator_load(path, err)) ? BL_OK : err->code;
-    if (status == BL_OK && (status = infer_model_path(path, r->model_dir, "bilstm.h5", err)) == BL_OK)
+    if (status == BL_OK && o->out && (status = infer_model_path(path, r->model_dir, "bilstm.h5", err)) == BL_OK)
         status = (r->temporal = infer_temporal_analyzer_load(path, err)) ? BL_OK : err->code;
     if (status == BL_OK && o->from_midi)
         status = infer_from_midi(&r->arrangement, o->from_midi, r->generator, o->song != NULL, r->plan, err);
@@ -303,7 +303,7 @@ static bl_status song_context(run *r, bl_error *err)
 {
     char path[BL_PATH_MAX];
     const int n = infer_tone_generator_context(r->generator);
-    if (!n)
+    if (!n || !r->o->out) /* nothing will sound */
         return BL_OK;
     if (infer_model_path(path, r->model_dir, "autoencoder.h5", err) != BL_OK)
         return err->code;
@@ -370,7 +370,7 @@ static bl_status hear(run *r, bl_error *err)
         status = infer_arranger_run(p, r->model_dir, err);
     if (stage(r, "arrange", status, err) != BL_OK)
         return err->code;
-    return stage(r, "tracks", infer_analyzer_tracks(&r->song, p, r->model_dir, err), err);
+    return r->o->out ? stage(r, "tracks", infer_analyzer_tracks(&r->song, p, r->model_dir, err), err) : BL_OK;
 }
 
 /* One stem to its file, under DESIGN's name: blanks become '_'. */
