@@ -5,18 +5,20 @@
 #     bin/train_separator --config configs/separator.ini OUT --out models
 #
 # DATA holds vocals/, phrases/, songs/ and midi/ (docs/separator.md). HELD_OUT_SONG: 2.Lithium, 4.Potassium, 7.Francium go to
-# OUT/validation instead of OUT/train. Needs flite, fluidsynth, FluidR3_GM.sf2 and MuseScore_General_Lite.sf3 (Debian:
-# flite fluidsynth fluid-soundfont-gm musescore-general-soundfont-small), python3 with numpy, scipy, soundfile, mido.
+# OUT/validation instead of OUT/train. SONGS (default 48, as shipped) scales what is rendered.
+# Needs flite, fluidsynth, FluidR3_GM.sf2 and MuseScore_General_Lite.sf3 (Debian: flite fluidsynth fluid-soundfont-gm
+# musescore-general-soundfont-small), python3 with numpy, scipy, soundfile, mido.
 set -e
-[ $# -ge 2 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
 data=$1 out=$2
 shift 2
+songs=${SONGS:-48}
 tools=$(dirname "$0") bin=${BIN:-$(dirname "$0")/../bin} python=${PYTHON:-/usr/bin/python3}
 fluid=/usr/share/sounds/sf2/FluidR3_GM.sf2 muse=/usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 mkdir -p "$out/made" "$out/train/real" "$out/train/rendered" "$out/train/melodies" "$out/train/synths" "$out/train/sung"
 
-"$bin/render_dataset" "$out/made/fluid" --songs 48 --genres rock,pop,jazz,classical --seconds 30 --seed 101 --soundfont "$fluid"
-"$bin/render_dataset" "$out/made/muse" --songs 48 --genres rock,pop,jazz,classical --seconds 30 --seed 202 --soundfont "$muse"
+"$bin/render_dataset" "$out/made/fluid" --songs "$songs" --genres rock,pop,jazz,classical --seconds 30 --seed 101 --soundfont "$fluid"
+"$bin/render_dataset" "$out/made/muse" --songs "$songs" --genres rock,pop,jazz,classical --seconds 30 --seed 202 --soundfont "$muse"
 for song in "$out"/made/fluid/*/ "$out"/made/muse/*/; do
     name=$(basename "$(dirname "$song")")-$(basename "$song")
     mkdir -p "$out/train/rendered/$name"
@@ -28,10 +30,10 @@ for song in "$out"/made/fluid/*/ "$out"/made/muse/*/; do
         ln -f "${song}vocals.flac" "$out/train/sung/$name/" ;;
     esac
 done
-"$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$fluid" --songs 24 --seed 11
-"$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$muse" --songs 24 --seed 12
-"$python" "$tools/render_synths.py" "$out/train/synths" --songs 40 --seed 31
-"$python" "$tools/render_synths.py" "$out/train/synths" --songs 70 --seed 32
+"$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$fluid" --songs $((songs / 2)) --seed 11
+"$python" "$tools/render_accompaniments.py" "$out/train/melodies" --midi "$data/midi" --soundfont "$muse" --songs $((songs / 2)) --seed 12
+"$python" "$tools/render_synths.py" "$out/train/synths" --songs $((songs * 5 / 6)) --seed 31
+"$python" "$tools/render_synths.py" "$out/train/synths" --songs $((songs * 35 / 24)) --seed 32
 "$python" "$tools/sing_voices.py" "$out/train/sung" --melodies "$data/midi/pop909" --timbre "$data/vocals/vocadito_1.flac" \
     --timbre "$data/vocals/nit_song070_f001_004.flac" --timbre "$data/vocals/sms_singing-female.flac" --flite --per-timbre 4 --seconds 25
 mkdir -p "$out/train/sung/demo"
