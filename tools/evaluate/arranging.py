@@ -193,7 +193,7 @@ def plans(ctx, songs):
         start = bars[0][-1] if len(bars[0]) else 0
         end = bars[1][0] if len(bars[1]) else 1e9
         # What began before and only ends otherwise inside these bars has not changed outside of them.
-        a, b = ({n[:2] + (min(n[2], start) if n[1] < start - 0.06 else n[2],) + n[3:] for n in notes_of(r)}
+        a, b = ({n[:2] + (round(min(n[2], start), 2) if n[1] < start - 0.06 else n[2],) + n[3:] for n in notes_of(r)}
                 for r in (first, json.loads(report.read_text())))
         moved = a ^ b
         changed += bool(moved)
