@@ -143,9 +143,8 @@ static void a_plan_handed_back_says_the_same(void **state)
     char *made_a = strstr(end_a + 1, "\"made_from\""), *made_b = strstr(end_b + 1, "\"made_from\"");
     assert_string_equal(made_a, made_b);
     char *confidence_a = strstr(a, "\"confidence\": {\"input\""), *confidence_b = strstr(b, "\"confidence\": {\"input\"");
-    strcpy(confidence_a, strchr(confidence_a, '\n')); /* nobody looked again */
-    strcpy(confidence_b, strchr(confidence_b, '\n'));
-    a[strcspn(a, "k")] = b[strcspn(b, "k")] = 'k';
+    *confidence_a = *confidence_b = '\0'; /* nobody looked again: null */
+    assert_string_equal(strchr(confidence_a + 1, '\n'), strchr(confidence_b + 1, '\n'));
     assert_string_equal(strstr(a, "\"tempo\""), strstr(b, "\"tempo\""));
     free(a);
     free(b);
