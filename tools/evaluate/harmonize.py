@@ -98,11 +98,11 @@ def seconds_of_long_song(ctx, table):
     """Loading the model and finding the chords of four minutes."""
     notes = [(0.5 * i, 0.5 * i + 0.4, 60 + [0, 4, 7, 5, 2][i % 5]) for i in range(480)]
     song = lib.Song("long", notes, np.arange(0, 240.1, 0.5), np.arange(0, 240, 2.0), [], (0, 0))
-    times = []
+    times = []  # of this process: what else runs does not count
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         lib.Harmonizer(ctx.model / "arranger.h5", table).run(song)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
@@ -134,4 +134,4 @@ def run(ctx):
     heard, true = from_audio(ctx, some)
     for k in range(2):
         yield Row("harmonize", "sung by a voice, heard by listen", names[k], len(some), float(heard[k]), ceiling=("true notes", float(true[k])))
-    yield Row("harmonize", "melody of four minutes", "seconds, model loaded", 5, seconds_of_long_song(ctx, table), 0.1, lower_is_better=True)
+    yield Row("harmonize", "melody of four minutes", "CPU seconds, loading included", 5, seconds_of_long_song(ctx, table), 0.1, lower_is_better=True)
