@@ -257,7 +257,8 @@ static bl_status take_factor(const rhythm_evidence *e, int beats_per_bar, double
 {
     found        of[2];
     const double period = 60 / r->bpm / factor / RHYTHM_HOP_S;
-    const int    shortest = (int)fmax(RHYTHM_SHORTEST, period / 1.15), longest = (int)fmin(RHYTHM_LONGEST, period * 1.15 + 1);
+    const int    shortest = (int)fmin(RHYTHM_LONGEST - 1, fmax(RHYTHM_SHORTEST, period / 1.15));
+    const int    longest = (int)fmax(RHYTHM_SHORTEST + 1, fmin(RHYTHM_LONGEST, period * 1.15 + 1));
     int          best = 0;
     double       margin = 0;
     const float  confidence = r->confidence;
@@ -300,8 +301,8 @@ bl_status audio_rhythm_analyze(double length_s, audio_rhythm_config config, audi
         return bl_fail(err, BL_EARG, "rhythm: expected a signal and its beat activity, got %g s", length_s);
     if (config.bpm != 0 && !(config.bpm >= 20 && config.bpm <= 400))
         return bl_fail(err, BL_EARG, "rhythm: expected a tempo of 20 .. 400 bpm, got %g", config.bpm);
-    if (config.tempo_factor != 0 && config.tempo_factor != 0.5 && config.tempo_factor != 1 && config.tempo_factor != 2)
-        return bl_fail(err, BL_EARG, "rhythm: expected a tempo factor of 0.5, 1 or 2, got %g", config.tempo_factor);
+    if (config.tempo_factor != 0 && !(fabs(log2(config.tempo_factor)) <= 2 && log2(config.tempo_factor) == round(log2(config.tempo_factor))))
+        return bl_fail(err, BL_EARG, "rhythm: expected a tempo factor of 0.25, 0.5, 1, 2 or 4, got %g", config.tempo_factor);
     if (config.beats_per_bar != 0 && (config.beats_per_bar < 2 || config.beats_per_bar > 12))
         return bl_fail(err, BL_EARG, "rhythm: expected 2 .. 12 beats per bar, got %d", config.beats_per_bar);
     bl_status status = collect(length_s, &config, &e, err);

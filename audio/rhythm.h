@@ -10,7 +10,7 @@
  * Shapes   activity: beat, downbeat [n_frames]; notes [n_notes] or NULL
  * Units    seconds, beats per minute; probabilities 0..1
  * Options  bpm > 0 fixes the tempo: a steady grid of which only the phase is searched.
- *          tempo_factor 0.5 or 2: beats at half or twice the tempo that would be heard without it; 0 or 1: as heard.
+ *          tempo_factor 0.25, 0.5, 2 or 4: beats at so many times the tempo that would be heard without it; 0 or 1: as heard.
  *          beats_per_bar 0: 3 or 4, decided from the signal.
  *          Tempos of 42 to 230 bpm are looked for (with tempo_factor half or twice that).
  * Errors   BL_EARG: bpm outside 20..400, another tempo_factor, no activity, length_s not above 0. BL_ENOMEM. Without any
@@ -36,6 +36,7 @@ double audio_tempo_bin(double bpm); /* k, fractional, 0 .. AUDIO_TEMPOS - 1 */
 /* How much every moment sounds like a beat and like the first one of a bar: probabilities, frame i at i*hop_s. */
 typedef struct audio_beat_activity {
     float  *beat, *downbeat; /* [n_frames]                                                                             */
+    float  *flux;            /* [n_frames, AUDIO_LEVEL_GROUPS] (audio/beat_levels.h); NULL: not known                  */
     float  *tempo;           /* [AUDIO_TEMPOS] log of the probability that the whole has this tempo; NULL: nobody says */
     int64_t n_frames;
     double  hop_s;
@@ -45,7 +46,7 @@ void audio_beat_activity_free(audio_beat_activity *activity);
 
 typedef struct audio_rhythm_config {
     double bpm;           /* 0: find it                  */
-    double tempo_factor;  /* 0, 0.5, 1, 2                */
+    double tempo_factor;  /* 0, 0.25, 0.5, 1, 2, 4       */
     int    beats_per_bar; /* 0: find it; else 2..12      */
     const audio_beat_activity *activity;
     const audio_sung_note *notes;

@@ -14,7 +14,7 @@ void audio_rhythm_free(audio_rhythm *rhythm)
 
 void audio_beat_activity_free(audio_beat_activity *activity)
 {
-    free(activity->beat), free(activity->downbeat), free(activity->tempo);
+    free(activity->beat), free(activity->downbeat), free(activity->tempo), free(activity->flux);
     memset(activity, 0, sizeof *activity);
 }
 

@@ -1,5 +1,6 @@
 #include "blocks/beat_tracker.h"
 
+#include "audio/beat_levels.h"
 #include "blocks/config_defaults.h"
 
 #include <math.h>
@@ -7,14 +8,29 @@
 #include <string.h>
 
 static const char shipped_config[] = "configs/beats.ini";
-static const char *const settings[] = { "beats", NULL }, *const networks[] = { "beat_network", "tcn_block", NULL };
+static const char *const settings[] = { "beats", NULL }, *const networks[] = { "beat_network", "tcn_block", "level_network", NULL };
 
 /* ---- building ---- */
+
+/* What weighs the metrical levels; checkpoints that were made before there was one have none. */
+static bl_status build_levels(blocks_beat_tracker *t, bl_error *err)
+{
+    if (!bl_config_has_section(t->config, "level_network"))
+        return BL_OK;
+    if (!(t->levels = nn_network_build(t->config, "level_network", t->params, err)))
+        return err->code;
+    const nn_shape in = nn_network_input_shape(t->levels, 0), out = nn_network_output_shape(t->levels, 0);
+    if (nn_network_n_inputs(t->levels) != 1 || in.rank != 1 || in.dim[0] != AUDIO_LEVEL_FEATURES || out.rank != 1 || out.dim[0] != 1)
+        return bl_fail(err, BL_ESHAPE, "%s: [level_network] must make one number of %d (input.repeats = %d)", bl_config_name(t->config),
+                       AUDIO_LEVEL_FEATURES, AUDIO_LEVEL_FEATURES);
+    return BL_OK;
+}
 
 static bl_status build(blocks_beat_tracker *t, bl_error *err)
 {
     const char *name = bl_config_name(t->config);
-    if (!(t->params = nn_params_new(err)) || !(t->net = nn_network_build(t->config, "beat_network", t->params, err)))
+    if (!(t->params = nn_params_new(err)) || !(t->net = nn_network_build(t->config, "beat_network", t->params, err)) ||
+        build_levels(t, err) != BL_OK)
         return err->code;
     const nn_shape in = nn_network_input_shape(t->net, 0), out = nn_network_output_shape(t->net, 0);
     if (nn_network_n_inputs(t->net) != 1 || in.rank != 2 || in.dim[0] != AUDIO_BEAT_BANDS || in.dim[1] >= 0)
@@ -64,6 +80,7 @@ void blocks_beat_tracker_free(blocks_beat_tracker *t)
     if (!t)
         return;
     nn_network_free(t->net);
+    nn_network_free(t->levels);
     nn_params_free(t->params);
     nn_tape_free(t->tape);
     bl_config_free(t->config);
@@ -193,8 +210,11 @@ bl_status blocks_beat_tracker_hear(blocks_beat_tracker *t, const audio_beat_band
     out->beat = malloc(sizeof(float) * (size_t)T);
     out->downbeat = malloc(sizeof(float) * (size_t)T);
     out->tempo = t->hears_tempo ? malloc(sizeof(float) * AUDIO_TEMPOS) : NULL;
-    if (!input || !out->beat || !out->downbeat || (t->hears_tempo && !out->tempo))
+    out->flux = malloc(sizeof(float) * AUDIO_LEVEL_GROUPS * (size_t)T);
+    if (!input || !out->beat || !out->downbeat || !out->flux || (t->hears_tempo && !out->tempo))
         status = bl_fail(err, BL_ENOMEM, "no memory for the beats of %lld frames", (long long)T);
+    else
+        audio_beat_flux(bands, out->flux);
     for (int q = 0; q < 256; q++)
         table[q] = blocks_beat_tracker_input(q ? AUDIO_BEAT_BOTTOM + AUDIO_BEAT_STEP * q : -1e3, bands->loudness);
     for (int64_t from = 0; status == BL_OK && from < T;) {

@@ -29,7 +29,7 @@
 typedef struct blocks_beat_tracker {
     bl_config  *config;
     nn_params  *params;
-    nn_network *net;
+    nn_network *net, *levels; /* levels: NULL in checkpoints that have no [level_network] (blocks/beat_levels.h) */
     nn_tape    *tape;
     int64_t     step;
     int         hears_tempo; /* the network has a second output: every frame's vote, [AUDIO_TEMPOS, T] logits */

@@ -1,6 +1,6 @@
 #include "blocks/beat_tracker_train.h"
 
-#include "audio/rhythm.h"
+#include "blocks/beat_levels.h"
 #include "nn/trainer.h"
 
 #include <math.h>
@@ -9,8 +9,8 @@
 
 typedef struct settings {
     int    batch_size, n_frames;
-    int    shift;
-    double stretch, downbeat_weight, tempo_weight;
+    int    shift, level_examples, learns_beats;
+    double stretch, downbeat_weight, tempo_weight, level_weight;
     nn_trainer_config run;
 } settings;
 
@@ -21,6 +21,14 @@ static bl_status read_settings(const bl_config *c, settings *s, bl_error *err)
     s->stretch = bl_config_real(c, "beats", "stretch", 0.2, 0, 1, err);
     s->downbeat_weight = bl_config_real(c, "beats", "downbeat_weight", 2, 0, 100, err);
     s->tempo_weight = bl_config_real(c, "beats", "tempo_weight", 0.04, 0, 100, err);
+    s->level_weight = bl_config_real(c, "beats", "level_weight", 0.04, 0, 100, err);
+    s->level_examples = (int)bl_config_int(c, "beats", "level_examples", 64, 0, 65536, err);
+    const char *freeze = bl_config_str(c, "beats", "freeze", "");
+    s->learns_beats = strcmp(freeze, "beat_network") != 0;
+    if (!strcmp(freeze, "level_network"))
+        s->level_examples = 0;
+    else if (*freeze && s->learns_beats)
+        bl_fail(err, BL_EARG, "%s: beats.freeze: expected beat_network or level_network, got \"%s\"", bl_config_name(c), freeze);
     s->shift = (int)bl_config_int(c, "beats", "shift", 2, 0, 10, err);
     bl_config_real(c, "beats", "held_out", 0.06, 0, 0.9, err); /* read when recordings are collected */
     bl_config_str(c, "beats", "init", "");                     /* read by train_beats                  */
@@ -42,8 +50,15 @@ struct blocks_beat_trainer {
     int64_t      *first;    /* [n + 1] training frames before each song           */
     float        *input;    /* [batch, bands, frames]                             */
     float        *target, *weight; /* [batch, 2, frames]                          */
+    float        *levels, *mask; /* [level_examples, AUDIO_LEVELS, AUDIO_LEVEL_FEATURES], [level_examples, AUDIO_LEVELS] */
+    float        *told, *told_mask; /* [n_told, ...] the same of all recordings   */
+    int64_t       n_told;
     float        *tempo;    /* [batch, AUDIO_TEMPOS] chances; all 0: not known    */
 };
+
+enum { LEVEL_FRAMES = 40 * AUDIO_BEAT_FPS };
+
+static bl_status collect_levels(blocks_beat_trainer *t, bl_error *err);
 
 blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const blocks_beat_songs *songs, uint64_t seed,
                                              bl_error *err)
@@ -65,7 +80,12 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const
     t->target = malloc(2 * n * sizeof *t->target);
     t->weight = malloc(2 * n * sizeof *t->weight);
     t->tempo = malloc((size_t)t->set.batch_size * AUDIO_TEMPOS * sizeof *t->tempo);
-    if (!t->first || !t->input || !t->target || !t->weight || !t->tempo) {
+    const size_t n_levels = (size_t)t->set.level_examples * AUDIO_LEVELS + 1;
+    t->levels = malloc(n_levels * AUDIO_LEVEL_FEATURES * sizeof *t->levels);
+    t->mask = malloc(n_levels * sizeof *t->mask);
+    if (!tracker->levels)
+        t->set.level_examples = 0;
+    if (!t->first || !t->input || !t->target || !t->weight || !t->tempo || !t->levels || !t->mask) {
         bl_fail(e, BL_ENOMEM, "no memory for training");
         goto fail;
     }
@@ -76,6 +96,16 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *tracker, const
         bl_fail(e, BL_EFORMAT, "no recording is left to train on: all are held out");
         goto fail;
     }
+    if (t->set.level_examples && collect_levels(t, e) != BL_OK)
+        goto fail;
+    if (!t->n_told)
+        t->set.level_examples = 0;
+    if (!t->set.learns_beats && !t->set.level_examples) {
+        bl_fail(e, BL_EARG, "nothing to learn: beats.freeze = beat_network, and no level to tell in these recordings");
+        goto fail;
+    }
+    nn_params_freeze(tracker->params, "beat_network/", !t->set.learns_beats);
+    nn_params_freeze(tracker->params, "level_network/", !t->set.level_examples);
     if (nn_trainer_start(&t->run, tracker->params, &t->set.run, seed ^ 0x62656174u, e) != BL_OK)
         goto fail;
     return t;
@@ -94,6 +124,10 @@ void blocks_beat_trainer_free(blocks_beat_trainer *t)
     free(t->target);
     free(t->weight);
     free(t->tempo);
+    free(t->levels);
+    free(t->mask);
+    free(t->told);
+    free(t->told_mask);
     free(t);
 }
 
@@ -202,21 +236,102 @@ static void fill_tempo(const blocks_beat_trainer *t, const blocks_beat_song *son
         tempo[k] /= (float)sum;
 }
 
-static void fill_example(blocks_beat_trainer *t, int b)
+/* A recording, each as likely as it is long. */
+static const blocks_beat_song *draw_song(blocks_beat_trainer *t)
 {
-    const int64_t N = t->set.n_frames;
-    int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
+    const int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
     int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
     while (high - low > 1) {
         const int middle = (low + high) / 2;
         *(t->first[middle] <= at ? &low : &high) = middle;
     }
-    const blocks_beat_song *song = &t->songs->songs[low];
+    return &t->songs->songs[low];
+}
+
+static void fill_example(blocks_beat_trainer *t, int b)
+{
+    const int64_t N = t->set.n_frames;
+    const blocks_beat_song *song = draw_song(t);
     const double speed = exp(t->set.stretch * (2 * bl_rng_uniform(&t->run.rng) - 1));
     const double latest = (double)song->bands.n_frames - speed * (double)N, start = latest > 0 ? latest * bl_rng_uniform(&t->run.rng) : 0;
     fill_bands(t, song, start, speed, t->input + (int64_t)b * AUDIO_BEAT_BANDS * N);
     fill_targets(t, song, start, speed, t->target + 2 * b * N, t->weight + 2 * b * N);
     fill_tempo(t, song, start, speed, t->tempo + (int64_t)b * AUDIO_TEMPOS);
+}
+
+/* ---- levels ---- */
+
+/* The grid from frame `start` of a song on, at three levels: features and mask (0, or -1e9 where a level cannot be; its features are
+ * those of the true level then). Returns whether the true level can be told. */
+static int describe_levels(const blocks_beat_song *song, int64_t start, float *flux, float *features, float *mask)
+{
+    const int64_t left = song->bands.n_frames - start, n = left < LEVEL_FRAMES ? left : LEVEL_FRAMES;
+    const audio_beat_bands part = { song->bands.level + start * AUDIO_BEAT_BANDS, n, song->bands.hop_s, song->bands.loudness };
+    double        beats_s[1024];
+    int           n_beats = 0;
+    for (int k = 0; k < song->n_beats && n_beats < 1024; k++) {
+        const double at = song->beats[k].time_s - (double)start * part.hop_s;
+        if (at >= 0 && at < (double)n * part.hop_s)
+            beats_s[n_beats++] = at;
+    }
+    audio_beat_flux(&part, flux);
+    for (int k = 0; k < AUDIO_LEVELS; k++)
+        mask[k] = audio_level_features(flux, n, part.hop_s, beats_s, n_beats, k, features + k * AUDIO_LEVEL_FEATURES) ? 0 : -1e9f;
+    for (int k = 0; k < AUDIO_LEVELS; k++)
+        if (mask[k] < 0)
+            memcpy(features + k * AUDIO_LEVEL_FEATURES, features + AUDIO_LEVEL_FEATURES, AUDIO_LEVEL_FEATURES * sizeof *features);
+    return mask[1] == 0;
+}
+
+/* Every LEVEL_FRAMES of every song to train on, once: t->told, t->told_mask, t->n_told. */
+static bl_status collect_levels(blocks_beat_trainer *t, bl_error *err)
+{
+    int64_t most = 0;
+    for (int i = 0; i < t->songs->n; i++)
+        most += t->songs->songs[i].bands.n_frames / LEVEL_FRAMES + 1;
+    float *flux = malloc(LEVEL_FRAMES * AUDIO_LEVEL_GROUPS * sizeof *flux);
+    t->told = calloc((size_t)most * AUDIO_LEVELS * AUDIO_LEVEL_FEATURES, sizeof *t->told);
+    t->told_mask = malloc((size_t)most * AUDIO_LEVELS * sizeof *t->told_mask);
+    if (!flux || !t->told || !t->told_mask) {
+        free(flux);
+        return bl_fail(err, BL_ENOMEM, "no memory for training");
+    }
+    for (int i = 0; i < t->songs->n; i++)
+        for (int64_t start = 0; !t->songs->songs[i].held_out && start < t->songs->songs[i].bands.n_frames; start += LEVEL_FRAMES)
+            t->n_told += describe_levels(&t->songs->songs[i], start, flux, t->told + t->n_told * AUDIO_LEVELS * AUDIO_LEVEL_FEATURES,
+                                         t->told_mask + t->n_told * AUDIO_LEVELS);
+    free(flux);
+    return BL_OK;
+}
+
+/* One of them, as if it were played up to `stretch` faster or slower. */
+static void fill_levels(blocks_beat_trainer *t, float *features, float *mask)
+{
+    const int64_t k = bl_rng_below(&t->run.rng, t->n_told);
+    const float   octaves = (float)(t->set.stretch * (2 * bl_rng_uniform(&t->run.rng) - 1) / log(2.0));
+    memcpy(features, t->told + k * AUDIO_LEVELS * AUDIO_LEVEL_FEATURES, AUDIO_LEVELS * AUDIO_LEVEL_FEATURES * sizeof *features);
+    memcpy(mask, t->told_mask + k * AUDIO_LEVELS, AUDIO_LEVELS * sizeof *mask);
+    for (int level = 0; level < AUDIO_LEVELS; level++) {
+        float *octave = features + (level + 1) * AUDIO_LEVEL_FEATURES - 2;
+        octave[0] += octaves;
+        octave[1] = octave[0] * octave[0];
+        if (level != 1 && (octave[0] < (float)log2(0.42) || octave[0] > (float)log2(2.3)))
+            mask[level] = -1e9f;
+    }
+}
+
+/* Cross-entropy of the true level, which is the middle one; the network sees each by itself. */
+static nn_node *level_entropy(blocks_beat_trainer *t)
+{
+    const int64_t E = t->set.level_examples;
+    nn_tape      *tape = t->run.tape;
+    for (int64_t e = 0; e < E && !tape->dry; e++)
+        fill_levels(t, t->levels + e * AUDIO_LEVELS * AUDIO_LEVEL_FEATURES, t->mask + e * AUDIO_LEVELS);
+    nn_node *x = nn_input(tape, (nn_shape){ 2, { E * AUDIO_LEVELS, AUDIO_LEVEL_FEATURES } }, t->levels);
+    nn_node *logits = nn_reshape(tape, nn_network_run(t->t->levels, tape, &x, NULL), (nn_shape){ 2, { E, AUDIO_LEVELS } });
+    logits = nn_add(tape, logits, nn_input(tape, (nn_shape){ 2, { E, AUDIO_LEVELS } }, t->mask));
+    nn_node *log_p = nn_slice(tape, nn_log_softmax(tape, logits), 1, 1, 2);
+    return nn_affine(tape, nn_sum(tape, log_p), -1.0 / (double)E, 0);
 }
 
 /* Weighted cross-entropy of beats and downbeats: their sum, and each into losses. logits, target, weight [B, 2, N]. */
@@ -237,31 +352,45 @@ static nn_node *tempo_entropy(nn_tape *tape, nn_node *votes, nn_node *chances, d
     return nn_affine(tape, nn_sum(tape, nn_mul(tape, log_p, chances)), -1 / n, 0);
 }
 
-static bl_status learn_batch(void *user, double *losses, bl_error *err)
+/* Beats, downbeats and tempo of a batch; each into parts[3]. */
+static nn_node *beat_loss(blocks_beat_trainer *t, nn_node *parts[4])
 {
-    blocks_beat_trainer *t = user;
     const int64_t B = t->set.batch_size, N = t->set.n_frames;
     nn_tape *tape = t->run.tape;
-    nn_node *each[2], *outputs[2], *tempo = NULL;
+    nn_node *outputs[2];
 
     for (int b = 0; b < B && !tape->dry; b++)
         fill_example(t, b);
-    nn_tape_reset(tape);
     nn_node *x = nn_input(tape, (nn_shape){ 3, { B, AUDIO_BEAT_BANDS, N } }, t->input);
     nn_network_run(t->t->net, tape, &x, outputs);
     nn_node *loss = cross_entropy(tape, outputs[0], nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->target),
-                                  nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->weight), (double)(B * N), t->set.downbeat_weight, each);
-    if (t->t->hears_tempo) {
-        nn_node *chances = nn_input(tape, (nn_shape){ 3, { B, AUDIO_TEMPOS, 1 } }, t->tempo);
-        tempo = nn_keep(tempo_entropy(tape, outputs[1], chances, (double)B));
-        loss = nn_add(tape, loss, nn_affine(tape, tempo, t->set.tempo_weight, 0));
+                                  nn_input(tape, (nn_shape){ 3, { B, 2, N } }, t->weight), (double)(B * N), t->set.downbeat_weight, parts);
+    if (!t->t->hears_tempo)
+        return loss;
+    nn_node *chances = nn_input(tape, (nn_shape){ 3, { B, AUDIO_TEMPOS, 1 } }, t->tempo);
+    parts[2] = nn_keep(tempo_entropy(tape, outputs[1], chances, (double)B));
+    return nn_add(tape, loss, nn_affine(tape, parts[2], t->set.tempo_weight, 0));
+}
+
+static bl_status learn_batch(void *user, double *losses, bl_error *err)
+{
+    blocks_beat_trainer *t = user;
+    nn_tape *tape = t->run.tape;
+    nn_node *parts[4] = { NULL, NULL, NULL, NULL }, *loss = NULL;
+
+    nn_tape_reset(tape);
+    if (t->set.learns_beats)
+        loss = beat_loss(t, parts);
+    if (t->set.level_examples) {
+        parts[3] = nn_keep(level_entropy(t));
+        nn_node *weighted = nn_affine(tape, parts[3], t->set.level_weight, 0);
+        loss = loss ? nn_add(tape, loss, weighted) : weighted;
     }
     nn_backward(tape, loss);
     if (tape->err.code)
         return bl_fail(err, tape->err.code, "%s", tape->err.msg);
-    for (int k = 0; k < 2; k++)
-        losses[k] = nn_scalar(each[k]);
-    losses[2] = tempo ? nn_scalar(tempo) : 0;
+    for (int k = 0; k < 4; k++)
+        losses[k] = parts[k] ? nn_scalar(parts[k]) : 0;
     return BL_OK;
 }
 
@@ -270,9 +399,9 @@ void blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan)
     nn_trainer_plan(&t->run, learn_batch, t, plan);
 }
 
-bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[3], double *gradient_norm, bl_error *err)
+bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[4], double *gradient_norm, bl_error *err)
 {
-    return nn_trainer_step(&t->run, learn_batch, t, losses, 3, &t->t->step, gradient_norm, err);
+    return nn_trainer_step(&t->run, learn_batch, t, losses, 4, &t->t->step, gradient_norm, err);
 }
 
 /* ---- figures ---- */
@@ -347,12 +476,13 @@ static void score_grid(const blocks_beat_song *song, double bpm, const double *b
 }
 
 /* The whole chain's grid, and that of a steady 120. */
-static bl_status score_song(const blocks_beat_song *song, const audio_beat_activity *heard, sums *chain, sums *steady, bl_error *err)
+static bl_status score_song(blocks_beat_tracker *t, const blocks_beat_song *song, const audio_beat_activity *heard, sums *chain,
+                            sums *steady, bl_error *err)
 {
     const int    n = (int)(song->duration_s / 0.5) + 1;
     double      *scratch = malloc(sizeof(double) * (size_t)(song->n_beats + 2 * n));
     audio_rhythm r = { 0 };
-    bl_status    status = scratch ? audio_rhythm_analyze(song->duration_s, (audio_rhythm_config){ .activity = heard }, &r, err)
+    bl_status    status = scratch ? blocks_beat_grid(t, song->duration_s, (audio_rhythm_config){ .activity = heard }, &r, err)
                                   : bl_fail(err, BL_ENOMEM, "no memory for figures");
     if (status == BL_OK) {
         double *beats = scratch + song->n_beats, *bars = beats + n;
@@ -382,7 +512,7 @@ bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score
             continue;
         score->loss += entropy_of(heard.beat, song, 0, &n[0]);
         score->downbeat_loss += entropy_of(heard.downbeat, song, 1, &n[1]);
-        status = score_song(song, &heard, &chain, &steady, err);
+        status = score_song(t->t, song, &heard, &chain, &steady, err);
         score->n_songs++;
         audio_beat_activity_free(&heard);
     }

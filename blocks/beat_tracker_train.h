@@ -7,8 +7,10 @@
  *            Tempo: the stretch's, shared with the tempos beside it.
  * Loss       binary cross-entropy, mean over frames, and cross-entropy of the tempo; not more than half a beat before the first and behind the last beat
  *            that is written down, where nobody says whether there are more.
+ * Levels     [level_network] sees the true grid of other stretches at half its tempo, at it and at twice (audio/beat_levels.h)
+ *            and learns which of them is true: cross-entropy.
  * Figures    on held-out recordings, with the averaged weights: both losses; F-measure of beats (70 ms) and of downbeats, and
- *            the share of right tempos (4 %), of the whole chain (audio/rhythm.h), beside those of a steady 120 a minute.
+ *            the share of right tempos (4 %), of the whole chain (blocks/beat_levels.h), beside those of a steady 120 a minute.
  * Errors     _step: BL_ENAN as the loop expects.
  * Memory     _trainer_new borrows tracker and songs; release with _free.
  * Tested     tests/blocks/test_beat_tracker.c
@@ -36,8 +38,8 @@ blocks_beat_trainer *blocks_beat_trainer_new(blocks_beat_tracker *t, const block
 void      blocks_beat_trainer_free(blocks_beat_trainer *t);
 /* What training takes, before it begins. */
 void      blocks_beat_trainer_plan(blocks_beat_trainer *t, nn_plan *plan);
-/* losses[3]: of beats, of downbeats and of the tempo (0: the network does not hear it). */
-bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[3], double *gradient_norm, bl_error *err);
+/* losses[4]: of beats, of downbeats, of the tempo and of the level; 0: nothing of it is learned. */
+bl_status blocks_beat_trainer_step(blocks_beat_trainer *t, double losses[4], double *gradient_norm, bl_error *err);
 bl_status blocks_beat_trainer_validate(blocks_beat_trainer *t, blocks_beat_score *score, bl_error *err);
 bl_status blocks_beat_trainer_put(const blocks_beat_trainer *t, int with_optimizer, nn_checkpoint *c, bl_error *err);
 bl_status blocks_beat_trainer_get(blocks_beat_trainer *t, const nn_checkpoint *c, bl_error *err);

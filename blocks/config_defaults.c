@@ -95,7 +95,7 @@ const char *const blocks_config_sections[] = {
     "bilstm", "temporal",                                                            /* train_bilstm            */
     "separator", "separation", "separation_training",                                /* train_separator         */
     "arranger", "arranger_training",                                                 /* train_arranger          */
-    "beats", "beat_network", "tcn_block",                                            /* train_beats             */
+    "beats", "beat_network", "tcn_block", "level_network",                           /* train_beats             */
     "drummer", "drummer_network", "drummer_training",                                /* train_drummer           */
     "mix", "mix *",                                                                  /* infer: [mix bass]       */
     NULL,

@@ -21,6 +21,7 @@ void infer_song_free(infer_song *song)
     audio_f0_free(&song->f0);
     audio_notes_free(&song->sung);
     audio_beat_activity_free(&song->beats);
+    blocks_beat_tracker_free(song->tracker);
     free(song->form.rows);
     audio_sketch_free(song->sketch);
     for (int i = 0; i < song->n_kept; i++)

@@ -25,6 +25,7 @@
 #include "audio/notes.h"
 #include "audio/rhythm.h"
 #include "audio/sketch.h"
+#include "blocks/beat_levels.h"
 #include "blocks/chords.h"
 #include "infer/cache.h"
 #include "infer/plan.h"
@@ -72,7 +73,8 @@ typedef struct infer_song {
     int        n_kept;
     int        heard[INFER_MAX_INSTRUMENTS]; /* ids of instruments in the recording                */
     int        n_heard;
-    audio_beat_activity beats; /* filled by infer_analyzer_beats                                  */
+    blocks_beat_tracker *tracker; /* set by infer_analyzer_beats                                  */
+    audio_beat_activity beats; /* filled by it                                                    */
     blocks_harmony harmony; /* of an accompaniment: filled by infer_analyzer_harmony              */
     double     tempo_factor; /* 0.5, 2: somebody wants half or double of what is heard; 0, 1: as it is */
     uint64_t   hash;        /* of the samples: seeds the latent noise                             */
@@ -93,7 +95,7 @@ bl_status infer_analyzer_read_any(const char *path, const char *model_dir, int w
 bl_status infer_analyzer_part(infer_song *song, infer_plan *plan, const char *model_dir, bl_error *err);
 bl_status infer_analyzer_listen(infer_song *song, infer_plan *plan, bl_error *err);
 
-/* Loads beats.h5, of model_dir or else the one that ships, only when the plan lacks tempo, beats or bars. */
+/* Loads beats.h5, for a voice alone beats_voice.h5, of model_dir or else the one that ships, only when the plan lacks tempo, beats or bars. */
 bl_status infer_analyzer_beats(infer_song *song, const infer_plan *plan, const char *model_dir, bl_error *err);
 
 /* Loads the classifier of model_dir only when the genre is not given or the recording has instruments of its own. A genre

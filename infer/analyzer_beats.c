@@ -4,7 +4,6 @@
 #include "audio/meter.h"
 #include "base/config.h"
 #include "base/file.h"
-#include "blocks/beat_tracker.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -82,13 +81,13 @@ bl_status infer_analyzer_beats(infer_song *song, const infer_plan *plan, const c
     char path[BL_PATH_MAX];
     if (song->is_long || song->beats.n_frames || (plan->has & ALL) == ALL)
         return BL_OK;
-    if (infer_ear_path(path, model_dir, "beats.h5", err) != BL_OK)
+    /* Melodies of a voice alone have a network of their own: the one for bands is not judged on them (docs/beats.md). */
+    const char *name = strcmp(plan->input, "vocal") ? "beats.h5" : "beats_voice.h5";
+    if (infer_ear_path(path, model_dir, name, err) != BL_OK)
         return err->code;
-    blocks_beat_tracker *tracker = blocks_beat_tracker_load(path, err);
-    const bl_status      status = tracker ? blocks_beat_tracker_run(tracker, song->mono, song->n_lead, song->lead_rate, &song->beats, err)
-                                          : err->code;
-    blocks_beat_tracker_free(tracker);
-    return status;
+    if (!(song->tracker = blocks_beat_tracker_load(path, err)))
+        return err->code;
+    return blocks_beat_tracker_run(song->tracker, song->mono, song->n_lead, song->lead_rate, &song->beats, err);
 }
 
 /* The slowest beat of the plan's genre by configs/genres.ini; 0: none is named, or the genre is no more than a guess. */
@@ -137,14 +136,14 @@ bl_status infer_find_beats(const infer_song *song, infer_plan *plan, const audio
     audio_rhythm_config config = { .bpm = bpm, .tempo_factor = known ? 0 : song->tempo_factor, .activity = &song->beats,
                                    .notes = alone ? sung->notes : NULL, .n_notes = alone ? sung->n_notes : 0,
                                    .beats_per_bar = plan->has & INFER_HAS_METER ? plan->beats_per_bar : 0 };
-    status = audio_rhythm_analyze(plan->duration_s, config, &r, err);
+    status = blocks_beat_grid(song->tracker, plan->duration_s, config, &r, err);
     double slowest = 0;
     if (status == BL_OK && alone && !known && config.tempo_factor != 2 && config.tempo_factor != 0.5)
         status = slowest_beat(plan, &slowest, err);
     if (status == BL_OK && r.bpm < slowest) {
         audio_rhythm_free(&r);
         config.tempo_factor = 2;
-        status = audio_rhythm_analyze(plan->duration_s, config, &r, err);
+        status = blocks_beat_grid(song->tracker, plan->duration_s, config, &r, err);
     }
     if (status == BL_OK && alone && !(plan->has & (INFER_HAS_BEATS | INFER_HAS_DOWNBEATS)))
         status = reread(plan, sung, known || config.tempo_factor == 2 || config.tempo_factor == 0.5, slowest, &r, err);

@@ -99,7 +99,28 @@ static bl_status append_harmony(blocks_harmony *all, const blocks_harmony *piece
     return status;
 }
 
-static bl_status append_piece(infer_song *song, const infer_song *piece, const stretch *p, bl_error *err)
+/* Frames follow one another; the votes on the tempo are averaged over all of them. */
+static bl_status append_beats(infer_song *song, infer_song *piece, const stretch *p, bl_error *err)
+{
+    audio_beat_activity *all = &song->beats;
+    const audio_beat_activity *more = &piece->beats;
+    const shared_rows rows[] = { { &all->beat, more->beat, 1 }, { &all->downbeat, more->downbeat, 1 }, { &all->flux, more->flux, AUDIO_LEVEL_GROUPS } };
+    const double before = (double)all->n_frames;
+    if (append_all(rows, more->flux ? 3 : 2, &all->n_frames, more->n_frames, all->hop_s = more->hop_s, p, err) != BL_OK)
+        return err->code;
+    const double share = all->n_frames ? before / (double)all->n_frames : 0;
+    if (more->tempo && !all->tempo && !(all->tempo = calloc(AUDIO_TEMPOS, sizeof *all->tempo)))
+        return bl_fail(err, BL_ENOMEM, "no memory for the tempo");
+    for (int k = 0; more->tempo && k < AUDIO_TEMPOS; k++)
+        all->tempo[k] = (float)(share * (double)all->tempo[k] + (1 - share) * (double)more->tempo[k]);
+    if (!song->tracker) {
+        song->tracker = piece->tracker;
+        piece->tracker = NULL;
+    }
+    return BL_OK;
+}
+
+static bl_status append_piece(infer_song *song, infer_song *piece, const stretch *p, bl_error *err)
 {
     const audio_f0_track *f = &piece->f0;
     const shared_rows pitch[] = { { &song->f0.f0_hz, f->f0_hz, 1 }, { &song->f0.voiced, f->voiced, 1 }, { &song->f0.rms, f->rms, 1 },
@@ -110,9 +131,8 @@ static bl_status append_piece(infer_song *song, const infer_song *piece, const s
                              piece->form.hop_s, p, err);
     if (status == BL_OK)
         status = append_harmony(&song->harmony, &piece->harmony, p, err);
-    const shared_rows beats[] = { { &song->beats.beat, piece->beats.beat, 1 }, { &song->beats.downbeat, piece->beats.downbeat, 1 } };
     if (status == BL_OK && piece->beats.n_frames)
-        status = append_all(beats, 2, &song->beats.n_frames, piece->beats.n_frames, song->beats.hop_s = piece->beats.hop_s, p, err);
+        status = append_beats(song, piece, p, err);
     if (status == BL_OK)
         status = append_notes(&song->sung, &piece->sung, p, err);
     song->f0.hop_s = f->hop_s;

@@ -18,7 +18,7 @@ from 1 (0: the bar is not known). Kinds of material:
 Parts never share music: POP909 by the last digit of the song (7: test, 3: tune), Freedoom by every fifth piece in order
 (test) and every tenth (tune), Groove by drummer and the corpus' own split (validation and drummers 6 and 9: test; drummer
 4 and 10: tune), invented music by seed. The test part is rendered with a sound font that training never hears.
---kit: no sound font; every song has instruments of its own (tools/render_kit.py), for training and tuning.
+--kit: no sound font; every song has instruments of its own (tools/render_kit.py); not for `songs`.
 Needs Debian's python3-mido, python3-numpy, fluidsynth, sox; --kit: python3-soundfile.
 """
 import argparse
@@ -443,6 +443,7 @@ def main():
                 render_songs(args.out, int(count) // len(set(fonts)), args.seconds, seed + k, font)
             continue
         for i, (name, make) in enumerate(jobs(kind, args.data, args.part, int(count), args.seconds, seed)):
+            name = f"kit_{name}" if args.kit else name  # so that both fit into one folder
             if (args.out / f"{name}.beats").exists():
                 continue
             rng = np.random.default_rng([seed, i, sum(map(ord, kind))])

@@ -44,7 +44,7 @@ static void plan(void *user, nn_plan *out)
 static bl_status step(void *user, int64_t number, double *metrics, bl_error *err)
 {
     (void)number;
-    return blocks_beat_trainer_step(((model *)user)->trainer, metrics, &metrics[3], err);
+    return blocks_beat_trainer_step(((model *)user)->trainer, metrics, &metrics[4], err);
 }
 
 static bl_status save(void *user, nn_checkpoint *c, bl_error *err)
@@ -77,7 +77,7 @@ static bl_status validate(void *user, int64_t number, double *figures, bl_error 
 
 static bl_status read_keys(model *m, bl_error *err)
 {
-    static const char *const own[] = { "beats", "beat_network", "tcn_block", NULL };
+    static const char *const own[] = { "beats", "beat_network", "tcn_block", "level_network", NULL };
     const bl_config *c = m->tracker->config;
     m->n_steps = bl_config_int(c, "beats", "steps", 2400, 1, 1000000000, err);
     m->save_every = bl_config_int(c, "beats", "checkpoint_every", 200, 1, 1000000000, err);
@@ -88,7 +88,7 @@ static bl_status read_keys(model *m, bl_error *err)
 
 static bl_status prepare(model *m, train_options *opt, bl_error *err)
 {
-    static const char *const settings[] = { "beats", NULL }, *const networks[] = { "beat_network", "tcn_block", NULL };
+    static const char *const settings[] = { "beats", NULL }, *const networks[] = { "beat_network", "tcn_block", "level_network", NULL };
     m->seed = opt->seed;
     if (train_model_path(m->path, "beats", opt, err) != BL_OK ||
         blocks_config_fill(opt->config, "configs/beats.ini", settings, networks, err) != BL_OK ||
@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     const train_loop loop = {
         .program = program.name, .kind = "beats", .checkpoint_path = m.path, .n_steps = m.n_steps,
         .save_every = m.save_every, .validate_every = m.validate_every,
-        .n_metrics = 4, .metric_names = { "beats", "downbeats", "tempo", "gradient" },
+        .n_metrics = 5, .metric_names = { "beats", "downbeats", "tempo", "level", "gradient" },
         .n_figures = 5, .figure_names = { "held-out beat loss", "downbeat loss", "beat F", "downbeat F", "tempo" },
         .params = m.tracker ? m.tracker->params : NULL, .user = &m,
         .plan = plan, .step = step, .save = save, .load = load, .validate = validate,

@@ -1,5 +1,6 @@
 #include "tests/data/tree.h"
 
+#include "blocks/beat_levels.h"
 #include "blocks/beat_tracker_train.h"
 #include "base/rng.h"
 
@@ -102,7 +103,7 @@ static void release(fixture *f)
 /* Mean loss of the last ten steps, without the tempo's. */
 static double train(fixture *f, int steps)
 {
-    double   losses[3] = { 0, 0, 0 }, gradient, sum = 0;
+    double   losses[4] = { 0, 0, 0, 0 }, gradient, sum = 0;
     bl_error err = { 0 };
     for (int i = 0; i < steps; i++) {
         assert_int_equal(blocks_beat_trainer_step(f->trainer, losses, &gradient, &err), BL_OK);
@@ -136,6 +137,55 @@ static void it_learns_where_beats_are_and_finds_those_of_songs_it_never_heard(vo
         top = heard.tempo[k] > heard.tempo[top] ? k : top;
     if (fabs(top - audio_tempo_bin(100)) > 4)
         fail_msg("heard bin %d, expected %g", top, audio_tempo_bin(100));
+    audio_beat_activity_free(&heard);
+    free(x);
+    release(&f);
+}
+
+static void it_learns_which_level_the_beat_is_at_while_the_beat_network_stays(void **state)
+{
+    fixture             f;
+    audio_beat_activity heard;
+    audio_rhythm        r;
+    bl_error            err = { 0 };
+    double              beats[20], twice[39], losses[4], gradient, logits[AUDIO_LEVELS];
+    float              *x = clicks(12 * RATE, 103, 4, 9);
+    (void)state;
+    make(&f);
+    assert_int_equal(blocks_beat_trainer_step(f.trainer, losses, &gradient, &err), BL_OK);
+    assert_true(losses[3] > 0.3);
+    train(&f, 60);
+    blocks_beat_trainer_free(f.trainer);
+    assert_int_equal(bl_config_set(f.t->config, "beats.freeze=beat_network", &err), BL_OK);
+    f.trainer = blocks_beat_trainer_new(f.t, &f.songs, 5, &err);
+    assert_non_null(f.trainer);
+    const nn_param *look = &f.t->params->param[nn_params_find(f.t->params, "beat_network/look/weight")];
+    const double    before = (double)f.t->params->value[look->offset];
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(blocks_beat_trainer_step(f.trainer, losses, &gradient, &err), BL_OK);
+    assert_true(losses[3] < 0.2);
+    assert_true(losses[0] == 0);
+    assert_true((double)f.t->params->value[look->offset] == before);
+    assert_int_equal(blocks_beat_tracker_run(f.t, x, 12 * RATE, RATE, &heard, &err), BL_OK);
+    for (int k = 0; k < 20; k++)
+        beats[k] = twice[2 * k] = 0.3 + k * 60.0 / 103;
+    for (int k = 0; k < 19; k++)
+        twice[2 * k + 1] = (beats[k] + beats[k + 1]) / 2;
+    assert_int_equal(blocks_beat_levels(f.t, &heard, beats, 20, logits, &err), BL_OK);
+    assert_true(logits[1] > logits[0] && logits[1] > logits[2]);
+    assert_int_equal(blocks_beat_levels(f.t, &heard, twice, 39, logits, &err), BL_OK);
+    assert_true(logits[0] > logits[1] && isinf(logits[2])); /* 412 a minute is no tempo */
+    static const double factors[3] = { 1, 0.5, 2 };
+    for (int i = 0; i < 3; i++) {
+        const audio_rhythm_config config = { .activity = &heard, .tempo_factor = factors[i] };
+        assert_int_equal(blocks_beat_grid(f.t, 12, config, &r, &err), BL_OK);
+        if (fabs(r.bpm / (103 * factors[i]) - 1) > 0.02)
+            fail_msg("times %g: heard %g", factors[i], r.bpm);
+        audio_rhythm_free(&r);
+    }
+    assert_int_equal(blocks_beat_grid(f.t, 12, (audio_rhythm_config){ .activity = &heard, .bpm = 51.5 }, &r, &err), BL_OK);
+    assert_true(r.bpm == 51.5);
+    audio_rhythm_free(&r);
     audio_beat_activity_free(&heard);
     free(x);
     release(&f);
@@ -297,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_learns_where_beats_are_and_finds_those_of_songs_it_never_heard),
+        cmocka_unit_test(it_learns_which_level_the_beat_is_at_while_the_beat_network_stays),
         cmocka_unit_test(training_interrupted_by_a_checkpoint_goes_on_with_the_same_bits),
         cmocka_unit_test(a_shipped_checkpoint_hears_what_the_trainer_heard_and_training_cannot_go_on_from_it),
         cmocka_unit_test(long_recordings_are_heard_in_pieces_without_seams),
