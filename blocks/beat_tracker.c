@@ -171,7 +171,9 @@ static bl_status hear_piece(blocks_beat_tracker *t, const audio_beat_bands *band
     nn_tape_reset(t->tape);
     nn_node *x = nn_input(t->tape, (nn_shape){ 3, { 1, AUDIO_BEAT_BANDS, n } }, input);
     nn_network_run(t->net, t->tape, &x, outputs);
-    nn_node *y = nn_sigmoid(t->tape, outputs[0]);
+    nn_node *y = nn_sigmoid(t->tape, nn_expect(t->tape, outputs[0], nn_shape_of(3, (int64_t)1, (int64_t)2, n), "beats"));
+    if (t->hears_tempo)
+        nn_expect(t->tape, outputs[1], nn_shape_of(3, (int64_t)1, (int64_t)AUDIO_TEMPOS, n), "votes on the tempo");
     if (t->tape->err.code)
         return bl_fail(err, t->tape->err.code, "beat tracker: %s", t->tape->err.msg);
     for (int64_t i = from; i < to; i++) {

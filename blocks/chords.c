@@ -153,6 +153,9 @@ static bl_status run_chunk(blocks_chords *c, const audio_tonal *tonal, int64_t f
         memcpy(work + b * T, tonal->value + b * tonal->n_frames + from, (size_t)T * sizeof *work);
     nn_tape_reset(c->tape);
     blocks_chords_forward(c, c->tape, nn_input(c->tape, (nn_shape){ 4, { 1, 1, AUDIO_TONAL_BINS, T } }, work), heard);
+    nn_expect(c->tape, heard[0], nn_shape_of(3, (int64_t)1, (int64_t)MUSIC_HEARD_CLASSES, T), "chord");
+    nn_expect(c->tape, heard[1], nn_shape_of(3, (int64_t)1, (int64_t)12, T), "bass");
+    nn_expect(c->tape, heard[2], nn_shape_of(3, (int64_t)1, (int64_t)24, T), "key");
     if (c->tape->err.code)
         return bl_fail(err, c->tape->err.code, "chords: %s", c->tape->err.msg);
     for (int64_t t = first; t < last; t++) {

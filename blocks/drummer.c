@@ -37,8 +37,9 @@ static bl_status build(blocks_drummer *d, bl_error *err)
     if (err->code || read_styles(d, err) != BL_OK || !(d->params = nn_params_new(err)) ||
         !(d->net = nn_network_build(d->config, "drummer_network", d->params, err)))
         return err->code;
-    const nn_shape in = nn_network_input_shape(d->net, 0), out = nn_network_output_shape(d->net, 0);
-    if (nn_network_n_inputs(d->net) != 3 || in.rank != 2 || in.dim[0] != BLOCKS_STROKE_FEATURES || in.dim[1] >= 0 ||
+    const nn_shape out = nn_network_output_shape(d->net, 0);
+    const nn_shape in = nn_network_n_inputs(d->net) == 3 ? nn_network_input_shape(d->net, 0) : (nn_shape){ 0, { 0 } };
+    if (in.rank != 2 || in.dim[0] != BLOCKS_STROKE_FEATURES || in.dim[1] >= 0 ||
         nn_network_input_shape(d->net, 1).dim[0] != 1 || nn_network_input_shape(d->net, 2).dim[0] != 1)
         return bl_fail(err, BL_ESHAPE, "%s: [drummer_network] must have the inputs strokes = %d, T, style = 1 and length = 1", name,
                        BLOCKS_STROKE_FEATURES);
@@ -146,11 +147,11 @@ int blocks_drummer_style(const blocks_drummer *d, const char *name)
 
 void blocks_drummer_forward(blocks_drummer *d, nn_tape *tape, nn_node *const in[3], nn_node *out[3])
 {
-    const int64_t part = BLOCKS_DRUMMER_MIXTURE * BLOCKS_DRUMMER_TARGETS;
-    nn_node *y = nn_network_run(d->net, tape, in, NULL);
+    const int64_t part = BLOCKS_DRUMMER_MIXTURE * BLOCKS_DRUMMER_TARGETS, B = in[0] ? in[0]->shape.dim[0] : 1, T = in[0] ? in[0]->shape.dim[2] : 1;
+    nn_node *y = nn_expect(tape, nn_network_run(d->net, tape, in, NULL), nn_shape_of(3, B, 3 * part, T), "strokes");
     for (int k = 0; k < 3; k++) {
         nn_node *slice = nn_slice(tape, y, 1, k * part, (k + 1) * part);
-        out[k] = nn_reshape(tape, slice, (nn_shape){ 4, { y ? y->shape.dim[0] : 1, BLOCKS_DRUMMER_MIXTURE, BLOCKS_DRUMMER_TARGETS, -1 } });
+        out[k] = nn_reshape(tape, slice, nn_shape_of(4, B, (int64_t)BLOCKS_DRUMMER_MIXTURE, (int64_t)BLOCKS_DRUMMER_TARGETS, T));
     }
     /* The narrowest peak that is learned: 0.02 of the velocity, 0.02 sixteenths. */
     out[2] = nn_clamp(tape, out[2], -4, 1);

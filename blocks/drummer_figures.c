@@ -128,11 +128,12 @@ static void average_repeats(const blocks_drum_song *song, int *start, float *mea
 static bl_status likelihood(blocks_drummer *d, const blocks_drum_song *song, double *sum, bl_error *err)
 {
     const int64_t n = song->n, cells = (int64_t)BLOCKS_DRUMMER_TARGETS * n;
-    float *x = calloc((size_t)(n * BLOCKS_STROKE_FEATURES + 2 * cells), sizeof *x), *target = x + n * BLOCKS_STROKE_FEATURES, *weight = target + cells;
+    float *x = calloc((size_t)(n * BLOCKS_STROKE_FEATURES + 2 * cells), sizeof *x);
     const float style = (float)song->style, length = (float)n;
     nn_node *y[3], *sums[2];
     if (!x)
         return bl_fail(err, BL_ENOMEM, "no memory for figures");
+    float *target = x + n * BLOCKS_STROKE_FEATURES, *weight = target + cells;
     blocks_strokes_features(song->strokes, song->n, 1, 0, x, n);
     for (int c = 0; c < CLASSES; c++)
         for (int t = 0; t < n; t++)

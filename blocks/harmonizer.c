@@ -272,6 +272,8 @@ bl_status blocks_harmonizer_listen(blocks_harmonizer *h, const float *features, 
     nn_node *said[2];
     nn_tape_reset(h->tape);
     blocks_harmonizer_forward(h, h->tape, nn_input(h->tape, (nn_shape){ 3, { 1, F, n } }, features), said);
+    nn_expect(h->tape, said[0], nn_shape_of(3, (int64_t)1, (int64_t)DEGREES, (int64_t)n), "degree");
+    nn_expect(h->tape, said[1], nn_shape_of(3, (int64_t)1, (int64_t)COLOURS, (int64_t)n), "colour");
     if (h->tape->err.code)
         return bl_fail(err, h->tape->err.code, "harmonizer: %s", h->tape->err.msg);
     for (int t = 0; t < n; t++) {

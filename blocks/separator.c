@@ -406,7 +406,8 @@ static void join_masks(const blocks_separator *s, const work *w, int64_t T)
     }
 }
 
-/* The mask of frame t, below n_melody that of `low`, above `high` times the network's, onto the transform in row k, and back to a windowed frame in time. */
+/* The mask of frame t, below n_melody that of `low`, above `high` times the network's, onto the transform in row k, and back to a
+ * windowed frame in time. */
 static void answer(const blocks_separator *s, const work *w, const float *low, float high, int64_t t, int64_t T, int k)
 {
     const int N = w->map.n_fft;
@@ -437,7 +438,7 @@ static bl_status draw_mask(blocks_separator *s, work *w, int64_t first, int64_t 
     }
     nn_tape_reset(s->tape);
     nn_node *x = nn_input(s->tape, nn_shape_of(3, (int64_t)1, (int64_t)s->n_bands, T), w->bands);
-    nn_node *y = nn_network_run(s->net, s->tape, &x, NULL);
+    nn_node *y = nn_expect(s->tape, nn_network_run(s->net, s->tape, &x, NULL), nn_shape_of(3, (int64_t)1, (int64_t)s->n_bands, T), "mask");
     if (s->tape->err.code)
         return bl_fail(err, s->tape->err.code, "separator: %s", s->tape->err.msg);
     for (int64_t t = 0; t < T; t++)

@@ -388,6 +388,7 @@ static bl_status run_piece(blocks_temporal *t, const float *bands, int64_t T, in
     nn_tape_reset(t->tape);
     nn_node *y = blocks_temporal_forward(t, t->tape, nn_input(t->tape, (nn_shape){ 3, { 1, t->n_bands, n } }, scratch),
                                          nn_input(t->tape, (nn_shape){ 2, { 1, t->n_instruments } }, condition));
+    nn_expect(t->tape, y, nn_shape_of(3, (int64_t)1, (int64_t)t->n_bands, n), "gains");
     if (t->tape->err.code)
         return bl_fail(err, t->tape->err.code, "temporal model: %s", t->tape->err.msg);
     for (int b = 0; b < t->n_bands; b++)

@@ -293,6 +293,17 @@ double nn_scalar(const nn_node *x)
     return x && x->x ? (double)x->x[0] : 0;
 }
 
+nn_node *nn_expect(nn_tape *t, nn_node *x, nn_shape shape, const char *what)
+{
+    char got[96], wanted[96];
+    if (t->err.code || !x)
+        return NULL;
+    if (nn_same_shape(&x->shape, &shape))
+        return x;
+    bl_fail(&t->err, BL_ESHAPE, "%s: expected %s, got %s", what, nn_shape_str(&shape, wanted), nn_shape_str(&x->shape, got));
+    return NULL;
+}
+
 nn_node *nn_detach(nn_tape *t, nn_node *x)
 {
     nn_node *n = t->err.code ? NULL : node_new(t, 0);

@@ -128,6 +128,9 @@ nn_node *nn_rand(nn_tape *tape, nn_shape shape, double low, double high);
 nn_node *nn_detach(nn_tape *tape, nn_node *x);
 /* The value survives nn_backward and scopes. Returns x. */
 nn_node *nn_keep(nn_node *x);
+/* x, when it has this shape; else NULL and BL_ESHAPE on the tape, "what: expected [1, 2, 100], got [1, 2, 50]". For whoever is going
+ * to read x->x of a network that somebody else wrote. */
+nn_node *nn_expect(nn_tape *tape, nn_node *x, nn_shape shape, const char *what);
 
 /* Adds d loss / d parameter to every parameter's gradient sink. loss has one element. Consumes the graph below
  * loss: values that are neither kept nor leaves are released. */

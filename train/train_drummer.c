@@ -15,7 +15,7 @@ static const bl_cli_program program = {
                "bpm, time_signature, midi_filename and split, as the Groove MIDI Dataset has it. Writes OUT/drummer.h5 and\n"
                "prints its figures on performances it never heard. What --config leaves out is taken from configs/drummer.ini.",
     .examples = "  train_drummer groove --out models\n"
-                "  train_drummer groove --out models --steps 500 --set drummer_network.h=32\n"
+                "  train_drummer groove --config configs/drummer.ini --out models --steps 500 --set drummer_network.h=32\n"
                 "  train_drummer groove --out models --resume\n",
 };
 

@@ -333,6 +333,24 @@ static void a_network_of_other_sizes_is_refused(void **state)
     bl_config_free(config);
 }
 
+static void a_network_that_halves_time_is_refused_before_anything_is_read_from_it(void **state)
+{
+    enum { T = 100 };
+    static unsigned char level[T * AUDIO_BEAT_BANDS];
+    const audio_beat_bands bands = { level, T, 0.02, 0 };
+    audio_beat_activity    heard;
+    bl_error   err = { 0 };
+    bl_config *config = bl_config_parse("[beat_network]\ninput.bands = 72, T\nx = conv1d out_channels=2 kernel_size=2 stride=2\n", "x.ini", &err);
+    (void)state;
+    blocks_beat_tracker *t = blocks_beat_tracker_new(config, 1, &err);
+    assert_string_equal(err.msg, "");
+    assert_int_equal(blocks_beat_tracker_hear(t, &bands, &heard, &err), BL_ESHAPE);
+    assert_message(err, "beats: expected [1, 2, 100], got [1, 2, 50]");
+    audio_beat_activity_free(&heard);
+    blocks_beat_tracker_free(t);
+    bl_config_free(config);
+}
+
 static void f_measure_counts_every_beat_once(void **state)
 {
     const double truth[4] = { 1, 2, 3, 4 }, twice[8] = { 1, 1.02, 2, 2.02, 3, 3.02, 4, 4.02 }, off[4] = { 1.1, 2.1, 3.1, 4.1 };
@@ -354,6 +372,7 @@ int main(void)
         cmocka_unit_test(beats_that_are_wrong_are_named_by_file_and_line),
         cmocka_unit_test(a_broken_recording_is_skipped_and_an_empty_folder_is_an_error),
         cmocka_unit_test(a_network_of_other_sizes_is_refused),
+        cmocka_unit_test(a_network_that_halves_time_is_refused_before_anything_is_read_from_it),
         cmocka_unit_test(f_measure_counts_every_beat_once),
     };
     return cmocka_run_group_tests(tests, make_songs, tree_remove);

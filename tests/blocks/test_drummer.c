@@ -211,6 +211,22 @@ static void networks_of_another_form_are_refused(void **state)
     }
 }
 
+static void a_network_that_halves_time_is_refused_before_anything_is_read_from_it(void **state)
+{
+    static music_drum_hit part[200];
+    bl_error err = { 0 };
+    bl_config *config = bl_config_parse(tiny, "tiny.ini", &err);
+    (void)state;
+    assert_int_equal(bl_config_set(config, "drummer_network.out=conv1d out_channels=162 kernel_size=2 stride=2", &err), BL_OK);
+    blocks_drummer *d = blocks_drummer_new(config, 1, &err);
+    assert_string_equal(err.msg, "");
+    const music_drummer drummer = blocks_drummer_hook(d);
+    assert_int_equal(drummer.play(drummer.user, "rock", 1, part, backbeat(part), &err), BL_ESHAPE);
+    assert_message(err, "expected [1, 162, 64], got [1, 162, 32]");
+    blocks_drummer_free(d);
+    bl_config_free(config);
+}
+
 /* ---- learning ---- */
 
 /* Performances in which what is hit together says how: a hi-hat alone is soft and late, with a snare loud and early. */
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(without_spread_the_seed_does_not_matter),
         cmocka_unit_test(a_manner_that_nobody_taught_is_refused_with_a_list),
         cmocka_unit_test(networks_of_another_form_are_refused),
+        cmocka_unit_test(a_network_that_halves_time_is_refused_before_anything_is_read_from_it),
         cmocka_unit_test(it_learns_from_context_what_no_average_knows),
         cmocka_unit_test(a_person_who_repeats_a_bar_predicts_it),
         cmocka_unit_test(a_checkpoint_plays_as_what_was_trained),

@@ -246,6 +246,23 @@ static void other_networks_are_refused(void **state)
     }
 }
 
+static void a_network_that_halves_time_is_refused_before_anything_is_read_from_it(void **state)
+{
+    enum { T = 40 };
+    static const char text[] = "[arranger]\ninput.melody = 60, T\nn = conv1d out_channels=4 kernel_size=2 stride=2\n"
+                               "d = conv1d out_channels=36 kernel_size=1\nc = conv1d out_channels=4 kernel_size=1 from=n\noutput = d, c\n";
+    static float x[BLOCKS_HARMONIZER_FEATURES * T], degree[T * MUSIC_DEGREES], colour[T * MUSIC_COLOURS];
+    bl_error err = { 0 };
+    bl_config *c = bl_config_parse(text, "x.ini", &err);
+    (void)state;
+    blocks_harmonizer *h = blocks_harmonizer_new(c, 1, &err);
+    assert_string_equal(err.msg, "");
+    assert_int_equal(blocks_harmonizer_listen(h, x, T, degree, colour, &err), BL_ESHAPE);
+    assert_message(err, "degree: expected [1, 36, 40], got [1, 36, 20]");
+    blocks_harmonizer_free(h);
+    bl_config_free(c);
+}
+
 /* ---- what it writes ---- */
 
 static music_chord_span *write_chords(blocks_harmonizer *h, const music_harmony_input *in, int *n)
@@ -473,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_resumed_run_equals_one_that_went_through),
         cmocka_unit_test(a_checkpoint_says_what_was_trained),
         cmocka_unit_test(other_networks_are_refused),
+        cmocka_unit_test(a_network_that_halves_time_is_refused_before_anything_is_read_from_it),
         cmocka_unit_test(a_melody_sung_higher_gets_the_same_chords_higher),
         cmocka_unit_test(chords_cover_the_song_and_change_on_strong_beats),
         cmocka_unit_test(songs_are_read_from_every_kind_of_folder),
