@@ -63,6 +63,18 @@ bl_rng bl_rng_fork(const bl_rng *rng, uint64_t key)
     return out;
 }
 
+int bl_rng_pick(bl_rng *rng, const int64_t *first, int n, int64_t *within)
+{
+    const int64_t at = bl_rng_below(rng, first[n]);
+    int low = 0, high = n; /* first[low] <= at < first[high] */
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        *(first[middle] <= at ? &low : &high) = middle;
+    }
+    *within = at - first[low];
+    return low;
+}
+
 void bl_rng_shuffle(bl_rng *rng, int64_t *index, int64_t n)
 {
     for (int64_t i = n - 1; i > 0; i--) {

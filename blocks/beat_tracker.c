@@ -2,6 +2,7 @@
 
 #include "audio/beat_levels.h"
 #include "blocks/config_defaults.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -106,10 +107,8 @@ blocks_beat_tracker *blocks_beat_tracker_get(const nn_checkpoint *c, bl_error *e
     char *text = nn_checkpoint_get_text(c, "config", e);
     bl_config *config = text ? bl_config_parse(text, nn_checkpoint_path(c), e) : NULL;
     blocks_beat_tracker *t = config ? make(config, 0, e) : NULL;
-    /* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-    const char *prefix = nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
     free(text);
-    if (t && nn_params_load(t->params, c, prefix, e) != BL_OK) {
+    if (t && nn_params_load(t->params, c, nn_trainer_prefix(c), e) != BL_OK) {
         blocks_beat_tracker_free(t);
         return NULL;
     }

@@ -239,13 +239,8 @@ static void fill_tempo(const blocks_beat_trainer *t, const blocks_beat_song *son
 /* A recording, each as likely as it is long. */
 static const blocks_beat_song *draw_song(blocks_beat_trainer *t)
 {
-    const int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
-    int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(t->first[middle] <= at ? &low : &high) = middle;
-    }
-    return &t->songs->songs[low];
+    int64_t at;
+    return &t->songs->songs[bl_rng_pick(&t->run.rng, t->first, t->songs->n, &at)];
 }
 
 static void fill_example(blocks_beat_trainer *t, int b)

@@ -1,6 +1,7 @@
 #include "blocks/chords.h"
 
 #include "blocks/config_defaults.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -91,12 +92,6 @@ bl_status blocks_chords_put(const blocks_chords *c, nn_checkpoint *out, bl_error
     return nn_params_save(c->params, out, "", err);
 }
 
-/* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-static const char *averages_of(const nn_checkpoint *c)
-{
-    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
-}
-
 blocks_chords *blocks_chords_get(const nn_checkpoint *k, bl_error *err)
 {
     bl_error local = { 0 };
@@ -104,7 +99,7 @@ blocks_chords *blocks_chords_get(const nn_checkpoint *k, bl_error *err)
     char *text = nn_checkpoint_get_text(k, "config", e);
     bl_config *config = text ? bl_config_parse(text, nn_checkpoint_path(k), e) : NULL;
     blocks_chords *c = config ? make(config, 0, e) : NULL;
-    if (c && nn_params_load(c->params, k, averages_of(k), e) != BL_OK) {
+    if (c && nn_params_load(c->params, k, nn_trainer_prefix(k), e) != BL_OK) {
         blocks_chords_free(c);
         c = NULL;
     }

@@ -116,18 +116,13 @@ static void draw_colour(blocks_chords_trainer *t, float colour[BINS])
 static void fill_example(blocks_chords_trainer *t, int b)
 {
     const int N = t->set.n_frames;
-    int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
-    int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(t->first[middle] <= at ? &low : &high) = middle;
-    }
-    const blocks_chord_song *s = &t->songs->songs[low];
+    int64_t at;
+    const int which = bl_rng_pick(&t->run.rng, t->first, t->songs->n, &at);
+    const blocks_chord_song *s = &t->songs->songs[which];
     const int64_t T = s->tonal.n_frames;
     const int up = t->set.shift ? (int)bl_rng_below(&t->run.rng, 2 * t->set.shift) - t->set.shift + 1 : 0;
     const float noise = (float)(t->set.noise * bl_rng_uniform(&t->run.rng));
     float colour[BINS];
-    at -= t->first[low];
     if (at > T - N)
         at = T > N ? T - N : 0;
     draw_colour(t, colour);

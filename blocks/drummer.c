@@ -1,6 +1,7 @@
 #include "blocks/drummer.h"
 
 #include "blocks/config_defaults.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -114,10 +115,8 @@ blocks_drummer *blocks_drummer_get(const nn_checkpoint *c, bl_error *err)
     char *text = nn_checkpoint_get_text(c, "config", e);
     bl_config *config = text ? bl_config_parse(text, nn_checkpoint_path(c), e) : NULL;
     blocks_drummer *d = config ? make(config, 0, e) : NULL;
-    /* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-    const char *prefix = nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
     free(text);
-    if (d && nn_params_load(d->params, c, prefix, e) != BL_OK) {
+    if (d && nn_params_load(d->params, c, nn_trainer_prefix(c), e) != BL_OK) {
         blocks_drummer_free(d);
         return NULL;
     }

@@ -110,13 +110,10 @@ void blocks_drummer_loss(nn_tape *tape, nn_node *const y[3], nn_node *target, nn
 static int fill_example(blocks_drummer_trainer *t, int b)
 {
     const int64_t N = t->set.n_strokes;
-    const int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
-    int low = 0, high = t->songs->n, hits = 0; /* first[low] <= at < first[high] */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(t->first[middle] <= at ? &low : &high) = middle;
-    }
-    const blocks_drum_song *song = &t->songs->songs[low];
+    int64_t at;
+    const int which = bl_rng_pick(&t->run.rng, t->first, t->songs->n, &at);
+    int hits = 0;
+    const blocks_drum_song *song = &t->songs->songs[which];
     const int n = song->n < N ? song->n : (int)N;
     const blocks_stroke *s = song->strokes + bl_rng_below(&t->run.rng, song->n - n + 1);
     const int with_accents = bl_rng_uniform(&t->run.rng) < t->set.accents;

@@ -254,14 +254,9 @@ static void draw_batch(blocks_autoencoder_trainer *t)
     const blocks_feature_extractor *fx = t->fx;
     const int M = fx->n_mels, N = t->n_frames;
     for (int b = 0; b < t->batch_size; b++) {
-        int64_t at = bl_rng_below(&t->run.rng, t->first[t->clips->n]);
-        int low = 0, high = t->clips->n; /* first[low] <= at < first[high] */
-        while (high - low > 1) {
-            const int middle = (low + high) / 2;
-            *(t->first[middle] <= at ? &low : &high) = middle;
-        }
-        const blocks_mel_clip *clip = &t->clips->clips[low];
-        at -= t->first[low];
+        int64_t at;
+        const int which = bl_rng_pick(&t->run.rng, t->first, t->clips->n, &at);
+        const blocks_mel_clip *clip = &t->clips->clips[which];
         if (clip->n_frames >= N && at > clip->n_frames - N)
             at = clip->n_frames - N;
         const double gain_db = t->set.gain_db * (2 * bl_rng_uniform(&t->run.rng) - 1);

@@ -1,6 +1,7 @@
 #include "blocks/harmonizer.h"
 
 #include "blocks/config_defaults.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -134,12 +135,6 @@ static bl_status get_habits(blocks_harmonizer *h, const nn_checkpoint *k, bl_err
     return err->code;
 }
 
-/* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-static const char *averages_of(const nn_checkpoint *c)
-{
-    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
-}
-
 blocks_harmonizer *blocks_harmonizer_get(const nn_checkpoint *k, bl_error *err)
 {
     bl_error local = { 0 };
@@ -147,7 +142,7 @@ blocks_harmonizer *blocks_harmonizer_get(const nn_checkpoint *k, bl_error *err)
     char *text = nn_checkpoint_get_text(k, "config", e);
     bl_config *config = text ? bl_config_parse(text, nn_checkpoint_path(k), e) : NULL;
     blocks_harmonizer *h = config ? make(config, 0, e) : NULL;
-    if (h && (nn_params_load(h->params, k, averages_of(k), e) != BL_OK || get_habits(h, k, e) != BL_OK)) {
+    if (h && (nn_params_load(h->params, k, nn_trainer_prefix(k), e) != BL_OK || get_habits(h, k, e) != BL_OK)) {
         blocks_harmonizer_free(h);
         h = NULL;
     }

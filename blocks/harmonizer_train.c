@@ -147,19 +147,15 @@ static int wrong_key(blocks_harmonizer_trainer *t)
 static void fill_example(blocks_harmonizer_trainer *t, int b)
 {
     const int T = t->set.n_units;
-    int64_t at = bl_rng_below(&t->run.rng, t->first[t->songs->n]);
-    int low = 0, high = t->songs->n; /* first[low] <= at < first[high] */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(t->first[middle] <= at ? &low : &high) = middle;
-    }
-    const blocks_melody_song *s = &t->songs->songs[low];
+    int64_t at;
+    const int which = bl_rng_pick(&t->run.rng, t->first, t->songs->n, &at);
+    const blocks_melody_song *s = &t->songs->songs[which];
     const int n = s->n_units, n_melody = mishear(t, s), out = wrong_key(t);
     music_key key = { (s->key.tonic + out) % 12, s->key.minor };
     if (bl_rng_uniform(&t->run.rng) < t->set.wrong_mode) /* the relative key: do stays */
         key = (music_key){ (key.tonic + (key.minor ? 3 : 9)) % 12, !key.minor };
     blocks_harmonizer_features(s->units, n, t->melody, n_melody, key, t->whole);
-    int start = (int)(at - t->first[low]) - T / 2;
+    int start = (int)at - T / 2;
     start = start > n - T ? n - T : start;
     start = start < 0 ? 0 : start;
     for (int j = 0; j < T; j++) {

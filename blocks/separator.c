@@ -3,6 +3,7 @@
 #include "audio/separation.h"
 #include "base/fft.h"
 #include "blocks/config_defaults.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -141,12 +142,6 @@ static bl_status get_row(const nn_checkpoint *c, const char *name, float *out, i
     return BL_OK;
 }
 
-/* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-static const char *averages_of(const nn_checkpoint *c)
-{
-    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
-}
-
 blocks_separator *blocks_separator_get(const nn_checkpoint *c, bl_error *err)
 {
     bl_error local = { 0 };
@@ -156,7 +151,7 @@ blocks_separator *blocks_separator_get(const nn_checkpoint *c, bl_error *err)
     blocks_separator *s = config ? make(config, 0, e) : NULL;
     if (s && (get_row(c, "bands/mean", s->mean, s->n_bands, e) != BL_OK ||
               get_row(c, "bands/scale", s->scale, s->n_bands, e) != BL_OK ||
-              nn_params_load(s->params, c, averages_of(c), e) != BL_OK)) {
+              nn_params_load(s->params, c, nn_trainer_prefix(c), e) != BL_OK)) {
         blocks_separator_free(s);
         s = NULL;
     }

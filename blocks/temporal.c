@@ -3,6 +3,7 @@
 #include "audio/features.h"
 #include "blocks/config_defaults.h"
 #include "data/instruments.h"
+#include "nn/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -192,12 +193,6 @@ static bl_status get_row(const nn_checkpoint *c, const char *name, float *out, i
     return BL_OK;
 }
 
-/* A checkpoint to go on training from holds the weights of the last step, and their averages, which are better. */
-static const char *averages_of(const nn_checkpoint *c)
-{
-    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
-}
-
 blocks_temporal *blocks_temporal_get(const nn_checkpoint *c, bl_error *err)
 {
     bl_error local = { 0 };
@@ -209,7 +204,7 @@ blocks_temporal *blocks_temporal_get(const nn_checkpoint *c, bl_error *err)
     blocks_temporal *t = config ? make(config, (const char *const *)names, n, 0, e) : NULL;
     if (t && (get_row(c, "bands/mean", t->mean, t->n_bands, e) != BL_OK ||
               get_row(c, "bands/scale", t->scale, t->n_bands, e) != BL_OK ||
-              nn_params_load(t->params, c, averages_of(c), e) != BL_OK)) {
+              nn_params_load(t->params, c, nn_trainer_prefix(c), e) != BL_OK)) {
         blocks_temporal_free(t);
         t = NULL;
     }

@@ -123,14 +123,9 @@ static void fill_example(blocks_temporal_trainer *t, int b)
     const blocks_temporal *m = t->t;
     const int N = t->set.n_frames, n_bands = m->n_bands;
     const double floor = BLOCKS_TEMPORAL_FLOOR * BLOCKS_TEMPORAL_FLOOR;
-    int64_t at = bl_rng_below(&t->run.rng, t->first[t->phrases->n]);
-    int low = 0, high = t->phrases->n; /* first[low] <= at < first[high] */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(t->first[middle] <= at ? &low : &high) = middle;
-    }
-    const blocks_phrase *q = &t->phrases->phrases[low];
-    at -= t->first[low];
+    int64_t at;
+    const int which = bl_rng_pick(&t->run.rng, t->first, t->phrases->n, &at);
+    const blocks_phrase *q = &t->phrases->phrases[which];
     if (at > q->n_frames - N)
         at = q->n_frames > N ? q->n_frames - N : 0;
     for (int k = 0; k < n_bands; k++)

@@ -122,3 +122,8 @@ bl_status nn_trainer_load(nn_trainer *t, const nn_checkpoint *c, const char *sec
     free(state);
     return own.code == BL_OK ? BL_OK : bl_fail(err, own.code, "%s", own.msg);
 }
+
+const char *nn_trainer_prefix(const nn_checkpoint *c)
+{
+    return nn_checkpoint_has(c, "optimizer/averages/average/updates") ? "average/" : "";
+}

@@ -70,4 +70,8 @@ bl_status nn_trainer_save(const nn_trainer *t, nn_checkpoint *c, bl_error *err);
 /* The same, and the parameters and the step too. section: where keep_optimizer stands, for the message. */
 bl_status nn_trainer_load(nn_trainer *t, const nn_checkpoint *c, const char *section, int64_t *step, bl_error *err);
 
+/* What stands before the names of the parameters to use: a checkpoint to go on training from holds the weights of the last step, and their
+ * averages, which are better; one that is finished holds only what is to be used. */
+const char *nn_trainer_prefix(const nn_checkpoint *c);
+
 #endif

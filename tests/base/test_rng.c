@@ -143,6 +143,23 @@ static void a_shuffle_is_a_permutation_and_every_place_is_as_likely(void **state
     bl_rng_shuffle(&rng, NULL, 0);
 }
 
+static void an_item_is_picked_as_often_as_it_is_large(void **state)
+{
+    static const int64_t first[] = { 0, 0, 3, 3, 4, 10, 10 }; /* items of 0, 3, 0, 1, 6, 0 */
+    int count[6] = { 0 };
+    bl_rng rng;
+    (void)state;
+    bl_rng_seed(&rng, 5);
+    for (int round = 0; round < 50000; round++) {
+        int64_t within = -1;
+        const int i = bl_rng_pick(&rng, first, 6, &within);
+        assert_true(i >= 0 && i < 6 && within >= 0 && within < first[i + 1] - first[i]);
+        count[i]++;
+    }
+    assert_true(!count[0] && !count[2] && !count[5]);
+    assert_true(abs(count[1] - 15000) < 5 * 102 && abs(count[3] - 5000) < 5 * 67 && abs(count[4] - 30000) < 5 * 110);
+}
+
 /* Test vectors of the FNV reference code. */
 static void the_hash_is_fnv1a(void **state)
 {
@@ -164,6 +181,7 @@ int main(void)
         cmocka_unit_test(below_n_is_even_and_in_range),
         cmocka_unit_test(forks_differ_from_each_other_and_from_their_parent),
         cmocka_unit_test(a_shuffle_is_a_permutation_and_every_place_is_as_likely),
+        cmocka_unit_test(an_item_is_picked_as_often_as_it_is_large),
         cmocka_unit_test(the_hash_is_fnv1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,7 @@ static void a_run_from_a_checkpoint_goes_on_bit_by_bit(void **state)
     c = nn_checkpoint_open(path, "test", &err);
     assert_int_equal(nn_trainer_load(&again.run, c, "t", &again.step, &err), BL_OK);
     assert_int_equal(again.step, 20);
+    assert_string_equal(nn_trainer_prefix(c), "average/");
     nn_checkpoint_free(c);
     walk(&again, 40);
     for (int k = 0; k < 2; k++) {
@@ -137,6 +138,7 @@ static void a_checkpoint_without_moments_is_refused(void **state)
     c = nn_checkpoint_open(path, "test", &err);
     assert_int_equal(nn_trainer_load(&m.run, c, "t", &m.step, &err), BL_EFORMAT);
     assert_message(err, "bare.h5: was written with t.keep_optimizer = 0");
+    assert_string_equal(nn_trainer_prefix(c), "");
     nn_checkpoint_free(c);
     stop(&m);
 }
