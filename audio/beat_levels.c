@@ -109,7 +109,7 @@ int audio_level_features(const float *flux, int64_t n_frames, double hop_s, cons
         return 0;
     const double span = beat_at(beats_s, level, end - 1, hop_s) - beat_at(beats_s, level, first, hop_s);
     const double bpm = 60 * (end - 1 - first) / (span * hop_s), octave = log2(bpm / 100);
-    if (!(bpm >= 42 && bpm <= 230) || !cut_sixteenths(flux, n_frames, hop_s, beats_s, level, first, end, &s)) {
+    if (!(bpm >= AUDIO_LEVEL_SLOWEST && bpm <= AUDIO_LEVEL_FASTEST) || !cut_sixteenths(flux, n_frames, hop_s, beats_s, level, first, end, &s)) {
         free(s.x);
         return 0;
     }

@@ -8,7 +8,7 @@
  *                 the octave o of the tempo over 100 beats a minute, and o^2 (the last two)
  *
  * Shapes   flux [n_frames, AUDIO_LEVEL_GROUPS]; beats_s [n], rising; features [AUDIO_LEVEL_FEATURES]
- * Errors   _features: 0 where a level has fewer than 6 beats in the recording or a tempo outside 42 .. 230, and then nothing is
+ * Errors   _features: 0 where a level has fewer than 6 beats in the recording or a tempo outside AUDIO_LEVEL_SLOWEST .. _FASTEST, and then nothing is
  *          written. No memory: 0, too.
  * Threads  no state
  * Tested   tests/audio/test_beat_levels.c
@@ -19,8 +19,8 @@
 #include "audio/beat_bands.h"
 
 enum { AUDIO_LEVEL_GROUPS = 5, AUDIO_LEVEL_LAGS = 17, AUDIO_LEVEL_FEATURES = AUDIO_LEVEL_GROUPS * (AUDIO_LEVEL_LAGS + 3) + 16 + 2 };
-/* The levels that are compared with a grid: half its tempo, itself, twice its tempo. */
-enum { AUDIO_LEVELS = 3 };
+/* The levels that are compared with a grid: half its tempo, itself, twice its tempo; of those in between these beats a minute. */
+enum { AUDIO_LEVELS = 3, AUDIO_LEVEL_SLOWEST = 42, AUDIO_LEVEL_FASTEST = 230 };
 
 void audio_beat_flux(const audio_beat_bands *bands, float *flux);
 /* The grid's beats at level 0 (every other one), 1 (all) or 2 (and one between). Returns whether there are features. */

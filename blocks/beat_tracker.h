@@ -1,16 +1,17 @@
 /* The beat tracker's ear: a temporal convolutional network that says for every fiftieth of a second how much it sounds like
  * a beat and like the first beat of a bar. audio/rhythm.h makes tempo, beats and bars of it.
  *
- *     x -> 72 bands, 50 a second (audio/beat_bands.h) -> relative to the recording's loudness -> [beat_network] -> sigmoid
+ *     x -> 72 bands, 50 a second (audio/beat_bands.h) -> relative to the recording's loudness -> [beat_network] -> sigmoid;
+ *     where the network has a second output, the mean of every frame's vote -> log probability of each tempo
  *
  *     blocks_beat_tracker *t = blocks_beat_tracker_load("models/beats.h5", &err);
  *     audio_beat_activity activity;
  *     blocks_beat_tracker_run(t, x, n_samples, sample_rate, &activity, &err);
- *     audio_rhythm_analyze(length_s, (audio_rhythm_config){ .activity = &activity }, &rhythm, &err);
+ *     blocks_beat_grid(t, length_s, (audio_rhythm_config){ .activity = &activity }, &rhythm, &err);     blocks/beat_levels.h
  *
- * Shapes   x [n_samples] one channel; activity: beat, downbeat [n_frames]
+ * Shapes   x [n_samples] one channel; activity: beat, downbeat [n_frames], flux [n_frames, AUDIO_LEVEL_GROUPS], tempo [AUDIO_TEMPOS] or NULL
  * Units    probabilities 0..1; frame i at i*hop_s seconds
- * Errors   As audio_beat_bands_run. _load: as nn_checkpoint_open ("... expected a beats checkpoint").
+ * Errors   As audio_beat_bands_run; BL_ESHAPE: the network does not give a value for every frame. _load: as nn_checkpoint_open ("... expected a beats checkpoint").
  * Memory   _run fills *activity; release with audio_beat_activity_free. The network works through 120 s at a time with 21 s of
  *          overlap on each side, more than it sees, so the result is that of one run; beside it 72 bytes a frame.
  * Threads  One tracker per thread; the same bits at any thread count.

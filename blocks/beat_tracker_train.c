@@ -310,7 +310,7 @@ static void fill_levels(blocks_beat_trainer *t, float *features, float *mask)
         float *octave = features + (level + 1) * AUDIO_LEVEL_FEATURES - 2;
         octave[0] += octaves;
         octave[1] = octave[0] * octave[0];
-        if (level != 1 && (octave[0] < (float)log2(0.42) || octave[0] > (float)log2(2.3)))
+        if (level != 1 && (octave[0] < (float)log2(AUDIO_LEVEL_SLOWEST / 100.0) || octave[0] > (float)log2(AUDIO_LEVEL_FASTEST / 100.0)))
             mask[level] = -1e9f;
     }
 }

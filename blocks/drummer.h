@@ -13,7 +13,8 @@
  * Chance   [drummer] spread scales the drawn deviations from the mixture's mean (0: always the mean); `together` of their
  *          square is common to all hits of a stroke. Same part, manner and seed: the same bits, at any thread count.
  * Errors   _load: as nn_checkpoint_open; BL_ESHAPE, BL_EFORMAT: not a network of this form. play: BL_EARG: a manner that
- *          the checkpoint does not know (the message lists them); BL_ENOMEM.
+ *          the checkpoint does not know (the message lists them); BL_ESHAPE: a network that does not give a value for every
+ *          stroke; BL_ENOMEM.
  * Memory   _new, _get and _load return a block; release with _free (NULL allowed). The hook borrows it.
  * Threads  One block per thread.
  * Source   Gillick, Roberts, Engel, Eck & Bamman, "Learning to groove with inverse sequence transformations", ICML 2019

@@ -8,13 +8,14 @@
  *
  * Features of a unit, BLOCKS_HARMONIZER_FEATURES, pitch classes counted from do (music/harmony.h):
  *     0..11 and 12..23   share of its first and second half that each class is sung; 24..35 the class that sounds as it begins;
- *     36..47             share of the song's singing on each class; 48 height against the singer's mean, octaves; 49 notes
+ *     36..47             share of the song's singing on each class, in quarters; 48 height against the singer's mean, octaves; 49 notes
  *     that begin, in fours; 50 share of it that is sung; 51 mid-bar; 52 minor key; 53 before the first note; 54 behind the last; 55..58 bar
  *     modulo four, counted from the first sung one; 59 the first unit
  *
  * Shapes   features [BLOCKS_HARMONIZER_FEATURES, n_units]; log_degree [n_units, MUSIC_DEGREES], log_colour [n_units, MUSIC_COLOURS]
  *          log-probabilities: each row sums to 1.
- * Errors   _load: what nn_checkpoint_open says; BL_EFORMAT, BL_ESHAPE: not a network of this form. _run: as music/harmony.h.
+ * Errors   _load: what nn_checkpoint_open says; BL_EFORMAT, BL_ESHAPE: not a network of this form. _run: as
+ *          music/harmony.h. _listen: BL_ESHAPE: a network that does not give a value for every unit.
  * Memory   _new, _get and _load return a block; release with _free (NULL allowed). *spans is malloc'ed; release with free.
  * Threads  One block per thread; the same values at any thread count.
  * Source   Lim, Rhyu & Lee, "Chord generation from symbolic melody using BLSTM networks", ISMIR 2017; measures: Yeh et al., "Automatic

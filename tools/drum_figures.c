@@ -50,6 +50,8 @@ int main(int argc, char **argv)
     bl_status status = d ? blocks_drum_songs_collect(positional[0], d, 0, NULL, NULL, &songs, &err) : err.code;
     if (status == BL_OK)
         status = blocks_drum_score_run(d, &songs, BLOCKS_DRUM_HELD_OUT, (uint64_t)args.seed, &s, &err);
+    if (status == BL_OK && !s.n_songs)
+        status = bl_fail(&err, BL_EFORMAT, "%s: no performance is held out: the split of all is \"train\"", positional[0]);
     if (status == BL_OK) {
         printf("{\"performances\": %d, \"hits\": %lld, \"repeated_hits\": %lld, \"nats_per_hit\": %.4f, \"together\": %.4f, "
                "\"halves\": {\"velocity_kl\": %.4f, \"offset_kl\": %.4f}", s.n_songs, (long long)s.n_hits, (long long)s.n_repeated, s.loss,

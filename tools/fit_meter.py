@@ -18,6 +18,7 @@ import scipy.sparse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "evaluate"))
+import lib_arranged  # noqa: E402
 import lib_singing  # noqa: E402
 
 LEVELS = [(1, 0), (1, 0.5), (2, 0), (2, 0.25), (0.5, 0), (0.5, 0.5), (0.5, 1), (0.5, 1.5)]
@@ -32,16 +33,10 @@ CLASSES = {"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "
 
 class Song:
     def __init__(self, song):
-        beats = np.array(song["beats"])
-
-        def place(times):
-            times = np.array(times)
-            x = np.interp(times, beats, np.arange(len(beats)))
-            x = np.where(times < beats[0], (times - beats[0]) / (beats[1] - beats[0]), x)
-            return np.where(times > beats[-1], len(beats) - 1 + (times - beats[-1]) / (beats[-1] - beats[-2]), x)
-        self.on, self.off = (place([n[k] for n in song["melody"]]) for k in (0, 1))
+        beats = song["beats"]
+        self.on, self.off = (lib_arranged.place([n[k] for n in song["melody"]], beats) for k in (0, 1))
         self.pitch = np.array([n[2] for n in song["melody"]])
-        self.downbeats = np.rint(place(song["downbeats"])).astype(int)
+        self.downbeats = np.rint(lib_arranged.place(song["downbeats"], beats)).astype(int)
         self.bpm = 60 / float(np.median(np.diff(beats)))
         tonic, mode = song["key"].split(":")
         self.tonic = (CLASSES[tonic] + (3 if mode == "min" else 0)) % 12
@@ -126,6 +121,8 @@ def table(name, w, at, width):
 
 
 def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     corpus = pathlib.Path(sys.argv[1])
     names = [p.name for p in sorted(corpus.iterdir()) if p.name.isdigit() and int(p.name) % 6 and not p.name.endswith("7")]
     learned = [Song(lib_singing.read_pop909(corpus, n)) for n in names if not n.endswith("3")]

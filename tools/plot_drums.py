@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""What each genre's drums play, as one picture: two bars of every level from bin/drum_track, a row per drum.
+"""What each genre's drums play, as one picture: two bars and a fill of every level from bin/drum_track, a row per drum.
 
     tools/plot_drums.py docs/drums.png
 
-A stroke is as high as it is loud and stands where it is played, early or late beside the lines of the beats. Three bars of each level
-lead into a fill.
+A stroke is as high as it is loud and stands where it is played, early or late beside the lines of the beats.
 """
 import pathlib
 import subprocess
@@ -20,7 +19,7 @@ ROWS = [("cymbals", (49, 57, 54, 81), (200, 80, 160)), ("ride", (51, 53), (230, 
         ("hi-hat", (42, 44), (60, 160, 90)), ("toms", (41, 43, 45, 47, 48, 50), (150, 110, 220)),
         ("stick, clap", (37, 39), (90, 150, 230)), ("snare", (38, 40), (50, 100, 220)), ("bass drum", (35, 36), (210, 60, 60))]
 BEAT, LINE, LEFT, TOP, GAP = 26, 9, 66, 16, 12
-BARS = [(5, "quiet"), (13, "normal"), (21, "loud")] # drum_track: sections of eight bars, softer to louder; two bars before the fill's
+BARS = [(5, "quiet"), (13, "normal"), (21, "loud")] # drum_track: sections of eight bars, softer to louder: the last three bars of each
 SHOWN = 3
 
 
@@ -34,6 +33,8 @@ def notes(path):
 
 
 def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     out = pathlib.Path(sys.argv[1])
     height = TOP + LINE * len(ROWS) + GAP
     block = SHOWN * 4 * BEAT + 14

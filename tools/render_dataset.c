@@ -34,8 +34,8 @@ static struct {
 static const bl_cli_program program = {
     "render_dataset", "[options] OUT_DIR",
     "Renders a dataset of invented songs: mixtures, stems, notes, metadata.",
-    "  tools/render_dataset /tmp/songs\n"
-    "  tools/render_dataset /tmp/songs --songs 100 --genres rock,jazz --seconds 60 --tones\n", 1, 1, NULL, NULL
+    "  tools/render_dataset songs\n"
+    "  tools/render_dataset songs --songs 100 --genres rock,jazz --seconds 60 --tones\n", 1, 1, NULL, NULL
 };
 
 static const bl_cli_option options[] = {

@@ -1,7 +1,8 @@
 /* render_tones: single notes of every instrument of a General MIDI sound font, for the tone detector to learn from.
  *
  * OUT_DIR/INSTRUMENT-PROGRAM/INSTRUMENT.flac and .mid for every line of data/tone_presets.h that the font has: every third
- * pitch in two velocities of three, every pitch of instruments with fewer than four programs (of two or three in one velocity), lengths from 0.4 to 2.2 s, instruments that can with vibrato of different rate and depth; drums: every key
+ * pitch in two velocities of three, every pitch of instruments with fewer than four programs (of two or three in one velocity),
+ * lengths from 0.4 to 2.2 s, instruments that can with vibrato of different rate and depth; drums: every key
  * in three velocities. The same font gives the same bytes. A folder that has its .mid already is left as it is. */
 #include "audio/soundfile.h"
 #include "base/cli.h"

@@ -13,9 +13,9 @@ import ctypes as c
 import os
 import pathlib
 
-import mido
 import numpy as np
 
+import lib_singing
 from common import Missing
 from lib_audio import BlError
 from lib_chords import NAMES, _Span
@@ -33,42 +33,11 @@ SUFFIXES = {"m7b5": "hdim7", "maj9": "maj7", "maj7": "maj7", "m9": "min7", "m7":
 Song = collections.namedtuple("Song", "id notes beats downbeats chords key")  # notes (start, end, pitch); key (tonic, minor)
 
 
-def _seconds(midi):
-    """Ticks to seconds."""
-    tempi = sorted((t, m.tempo) for track in midi.tracks for t, m in _absolute(track) if m.type == "set_tempo")
-
-    def at(tick):
-        now, last, tempo = 0.0, 0, 500000
-        for t, value in tempi:
-            if t >= tick:
-                break
-            now, last, tempo = now + (t - last) * tempo / 1e6 / midi.ticks_per_beat, t, value
-        return now + (tick - last) * tempo / 1e6 / midi.ticks_per_beat
-    return at
-
-
-def _absolute(track):
-    now = 0
-    for m in track:
-        now += m.time
-        yield now, m
-
-
 def pop909(folder):
-    midi = mido.MidiFile(folder / f"{folder.name}.mid")
-    at, notes, sounding = _seconds(midi), [], {}
-    for t, m in _absolute(next(t for t in midi.tracks if t.name.strip() == "MELODY")):
-        if m.type in ("note_on", "note_off") and m.note in sounding:
-            notes.append((at(sounding.pop(m.note)), at(t), m.note))
-        if m.type == "note_on" and m.velocity:
-            sounding[m.note] = t
-    rows = {name: [line.split() for line in (folder / f"{name}.txt").read_text().splitlines() if line.strip()]
-            for name in ("beat_midi", "chord_midi", "key_audio")}
-    tonic, mode = rows["key_audio"][0][2].split(":")
-    return Song(folder.name, sorted(notes), np.array([float(r[0]) for r in rows["beat_midi"]]),
-                np.array([float(r[0]) for r in rows["beat_midi"] if float(r[2]) == 1]),
-                [(float(s), float(e), name) for s, e, name in rows["chord_midi"] if float(e) > float(s)],
-                (CLASS[tonic], int(mode == "min")))
+    song = lib_singing.read_pop909(folder.parent, folder.name)
+    tonic, mode = song["key"].split(":")
+    return Song(folder.name, [n[:3] for n in song["melody"]], np.array(song["beats"]), np.array(song["downbeats"]),
+                [c for c in song["chords"] if c[1] > c[0]], (CLASS[tonic], int(mode == "min")))
 
 
 def beats_per_bar(song):

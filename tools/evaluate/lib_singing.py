@@ -3,6 +3,7 @@
 A song is a dict of `melody` [(onset, offset, pitch, velocity)], `beats`, `downbeats`, `chords` [(start, end, name)] and `key`, as
 render_vocal.py writes it. Here songs are cut, bent and sung anew.
 """
+import collections
 import json
 import subprocess
 import tempfile
@@ -21,12 +22,12 @@ def read_pop909(corpus, song, part="MELODY"):
     midi = mido.MidiFile(path / f"{song}.mid")
     track = next(t for t in midi.tracks if t.name.strip() == part)
     tempi = sorted((tick, m.tempo) for t in midi.tracks for tick, m in absolute(t) if m.type == "set_tempo")
-    notes, on = [], {}
+    notes, on = [], collections.defaultdict(collections.deque)
     for tick, m in absolute(track):
         if m.type == "note_on" and m.velocity:
-            on[m.note] = (tick, m.velocity)
-        elif m.type in ("note_on", "note_off") and m.note in on:
-            start, velocity = on.pop(m.note)
+            on[m.note].append((tick, m.velocity))
+        elif m.type in ("note_on", "note_off") and on[m.note]:  # a note that is struck again while it sounds: the first one ends first
+            start, velocity = on[m.note].popleft()
             notes.append((seconds_at(start, tempi, midi.ticks_per_beat), seconds_at(tick, tempi, midi.ticks_per_beat), m.note, velocity))
     beats = np.loadtxt(path / "beat_midi.txt")
     chords = [(float(a), float(b), name) for a, b, name in (line.split() for line in (path / "chord_midi.txt").read_text().splitlines()
