@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1 << 26, MOST_COLUMNS = 64, STYLE, BPM, METER, FILE_NAME, SPLIT, N_COLUMNS };
+enum { MOST_BYTES = 1 << 26, MOST_COLUMNS = 64, SLOWEST = 20, FASTEST = 400, MOST_BEATS = 1000000 };
+enum { STYLE, BPM, METER, FILE_NAME, SPLIT, N_COLUMNS };
 
-static const int first_column = STYLE;
 static const char *const column_names[] = { "style", "bpm", "time_signature", "midi_filename", "split" };
 
 void blocks_drum_songs_free(blocks_drum_songs *songs)
@@ -68,13 +68,13 @@ static bl_status read_header(char *line, const char *path, int column[N_COLUMNS]
 {
     char *fields[MOST_COLUMNS];
     const int n = split_line(line, fields);
-    for (int k = first_column; k < N_COLUMNS; k++) {
+    for (int k = 0; k < N_COLUMNS; k++) {
         column[k] = -1;
         for (int i = 0; i < n; i++)
-            if (!strcmp(fields[i], column_names[k - first_column]))
+            if (!strcmp(fields[i], column_names[k]))
                 column[k] = i;
         if (column[k] < 0)
-            return bl_fail(err, BL_EFORMAT, "%s line 1: there is no column \"%s\"", path, column_names[k - first_column]);
+            return bl_fail(err, BL_EFORMAT, "%s line 1: there is no column \"%s\"", path, column_names[k]);
     }
     return BL_OK;
 }
@@ -105,7 +105,11 @@ static int read_notes(const char *path, double *bpm, music_score *score, music_t
     music_track_sort(all);
     if (all->n_notes == 0)
         snprintf(reason, 160, "there are no drums in it");
-    return all->n_notes > 0;
+    else if (!(*bpm >= SLOWEST && *bpm <= FASTEST))
+        snprintf(reason, 160, "its tempo is %g, expected %d to %d", *bpm, SLOWEST, FASTEST);
+    else if (all->notes[all->n_notes - 1].onset_s * *bpm / 60 > MOST_BEATS)
+        snprintf(reason, 160, "it is longer than %d beats", MOST_BEATS);
+    return !reason[0];
 }
 
 typedef struct collector {
@@ -130,8 +134,8 @@ static bl_status add_row(const collector *c, char *const *row, const int column[
         return snprintf(reason, 160, "its meter is %.20s, expected quarters (4-4)", row[column[METER]]), BL_OK;
     if (bl_path_join(path, c->folder, file, err) != BL_OK)
         return err->code;
-    if (!(bpm >= 20 && bpm <= 400))
-        snprintf(reason, 160, "its tempo is %.20s, expected 20 to 400", row[column[BPM]]);
+    if (!(bpm >= SLOWEST && bpm <= FASTEST))
+        snprintf(reason, 160, "its tempo is %.20s, expected %d to %d", row[column[BPM]], SLOWEST, FASTEST);
     else if (read_notes(path, &bpm, &score, &all, reason)) {
         n = blocks_strokes_read(all.notes, all.n_notes, bpm, beats_per_bar, &strokes);
         const int style = blocks_drummer_style(c->d, row[column[STYLE]]);
@@ -164,7 +168,7 @@ bl_status blocks_drum_songs_collect(const char *folder, const blocks_drummer *d,
     for (int number = 2; status == BL_OK && (line = next_line(&at)); number++) {
         char reason[160] = "";
         const int n = strchr(line, '"') ? -1 : split_line(line, fields);
-        for (int k = first_column; k < N_COLUMNS && status == BL_OK; k++)
+        for (int k = 0; k < N_COLUMNS && status == BL_OK; k++)
             if (n <= column[k])
                 status = bl_fail(err, BL_EFORMAT, "%s line %d: %s", path, number,
                                  n < 0 ? "quotes are not expected here" : "fewer columns than the first line");

@@ -273,9 +273,11 @@ static bl_status read_all(const char *folder, const finder *f, const blocks_melo
         if (own.code == BL_ENOMEM)
             return bl_fail(err, own.code, "%s", own.msg);
         if (own.code) {
+            const size_t n = strlen(f->paths[i]); /* on_skip says the path itself */
+            const int says_it = !strncmp(own.msg, f->paths[i], n) && !strncmp(own.msg + n, ": ", 2);
             songs->n_skipped++;
             if (o->on_skip)
-                o->on_skip(o->user, f->paths[i], own.msg);
+                o->on_skip(o->user, f->paths[i], own.msg + (says_it ? n + 2 : 0));
         }
         bl_progress_step(&progress, i + 1, "");
     }

@@ -392,6 +392,29 @@ static void performances_are_read_by_their_list_and_broken_ones_skipped(void **s
     blocks_drummer_free(d);
 }
 
+/* One quarter a tick; bass drum on the first, and again after the longest rest that a file can say, 0xfffffff ticks. */
+static const unsigned char endless[] = "MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\x17\0\x99\x24\x5a\1\x89\x24\0\xff\xff\xff\x7f\x99\x24\x5a\1\x89\x24\0\0\xff\x2f\0";
+/* The same with a tempo of 6 million a minute and no rest. */
+static const unsigned char frantic[] = "MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\x13\0\xff\x51\3\0\0\x0a\0\x99\x24\x5a\1\x89\x24\0\0\xff\x2f\0";
+
+static void a_performance_without_end_or_faster_than_anybody_is_skipped(void **state)
+{
+    static const struct { const unsigned char *bytes; size_t n; const char *want; } cases[] = {
+        { endless, sizeof endless - 1, "longer than 1000000 beats" }, { frantic, sizeof frantic - 1, "its tempo is 6e+06, expected 20 to 400" } };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        blocks_drum_songs songs;
+        bl_error err = { 0 };
+        blocks_drummer *d = make(tiny, 2);
+        assert_int_equal(bl_write_file(temporary_path("odd.mid"), cases[i].bytes, cases[i].n, &err), BL_OK);
+        write_file("info.csv", "style,bpm,time_signature,midi_filename,split\nrock,100,4-4,odd.mid,train\n");
+        assert_int_equal(blocks_drum_songs_collect(temporary_folder, d, 0, note_skip, NULL, &songs, &err), BL_EFORMAT);
+        if (!strstr(last_reason, cases[i].want))
+            fail_msg("expected \"%s\", got \"%s\"", cases[i].want, last_reason);
+        blocks_drummer_free(d);
+    }
+}
+
 static void what_is_wrong_with_a_list_is_said(void **state)
 {
     static const struct { const char *text, *want; } cases[] = {
@@ -475,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_person_who_repeats_a_bar_predicts_it),
         cmocka_unit_test(a_checkpoint_plays_as_what_was_trained),
         cmocka_unit_test(performances_are_read_by_their_list_and_broken_ones_skipped),
+        cmocka_unit_test(a_performance_without_end_or_faster_than_anybody_is_skipped),
         cmocka_unit_test(what_is_wrong_with_a_list_is_said),
         cmocka_unit_test(the_shipped_drummer_hits_the_backbeat_harder_than_ghost_notes_and_keeps_time),
     };
