@@ -196,12 +196,6 @@ int data_validator_genres(const data_validator *v)
     return v->n_genres;
 }
 
-const char *data_validator_genre(const data_validator *v, int i)
-{
-    BL_ASSERT(i >= 0 && i < v->n_genres);
-    return v->genres[i].name;
-}
-
 int data_validator_find_genre(const data_validator *v, const char *genre, bl_error *err)
 {
     const char *names[GENRES_MAX];

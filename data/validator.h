@@ -52,8 +52,7 @@ typedef struct data_validate_options {
 data_validator *data_validator_new(const char *table_path, bl_error *err);
 void            data_validator_free(data_validator *validator);
 
-int         data_validator_genres(const data_validator *validator);
-const char *data_validator_genre(const data_validator *validator, int i);
+int data_validator_genres(const data_validator *validator);
 
 /* Index of a genre (normalised, aliases known), -1 and BL_EARG with the nearest name. */
 int data_validator_find_genre(const data_validator *validator, const char *genre, bl_error *err);

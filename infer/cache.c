@@ -61,10 +61,19 @@ void infer_key_text(infer_key *k, const char *text)
     infer_key_add(k, text, strlen(text) + 1);
 }
 
+/* When the running program was built, as far as its file tells: other code may make other sounds under the same version. */
+static void add_program(infer_key *k)
+{
+    struct stat s;
+    if (stat("/proc/self/exe", &s) == 0)
+        infer_key_add(k, &(int64_t[3]){ (int64_t)s.st_mtim.tv_sec, (int64_t)s.st_mtim.tv_nsec, (int64_t)s.st_size }, 3 * sizeof(int64_t));
+}
+
 infer_key infer_key_of(const char *kind)
 {
     infer_key k = { 0x243f6a8885a308d3u, 0x13198a2e03707344u };
     infer_key_text(&k, bl_version);
+    add_program(&k);
     infer_key_text(&k, kind);
     return k;
 }
@@ -99,12 +108,14 @@ infer_cache *infer_cache_open(const char *folder, bl_error *err)
 {
     infer_cache *c = calloc(1, sizeof *c);
     bl_status status = c ? BL_OK : bl_fail(err, BL_ENOMEM, "no memory for the cache");
-    if (status == BL_OK && folder && strlen(folder) > BL_PATH_MAX - 128)
-        status = bl_fail(err, BL_EARG, "--cache: path longer than %d bytes", BL_PATH_MAX - 128);
+    if (status == BL_OK && folder && !*folder)
+        status = bl_fail(err, BL_EARG, "--cache: expected a folder, got \"\"");
     if (status == BL_OK && folder)
-        strcpy(c->folder, folder);
+        snprintf(c->folder, sizeof c->folder, "%s", folder);
     else if (status == BL_OK)
         status = default_folder(c->folder, err);
+    if (status == BL_OK && strlen(folder ? folder : c->folder) > BL_PATH_MAX - 128) /* room for the names of its files */
+        status = bl_fail(err, BL_EARG, "%.60s...: a cache's path longer than %d bytes", c->folder, BL_PATH_MAX - 128);
     if (status == BL_OK)
         status = bl_make_folder(c->folder, err);
     if (status == BL_OK && access(c->folder, W_OK | X_OK) != 0)

@@ -6,7 +6,7 @@
  *     if (!infer_cache_get(c, key, &x, &n)) { ... make x ...; infer_cache_put(c, key, x, n); }
  *     infer_cache_close(c);                                   // the oldest go when there is too much
  *
- * Keys     128 bits over the kind of sound, the program's version and everything added. What goes in is the maker's duty: a
+ * Keys     128 bits over the kind of sound, the program's version and file (one that was built anew makes its sounds anew) and everything added. What goes in is the maker's duty: a
  *          sound read back has to be the one that would be made, to the bit.
  * Files    folder/3f/KEY: a header (format, key, length, checksum) and the samples. One that is cut, damaged, of another format
  *          or of another key is removed and counts as missing; a length in a file is held against the file's own before

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double LEAST_BEAT_S = 0.06; /* music_arrange takes 0.05, and a plan's times are rounded */
+
 bl_status infer_from_midi_read(const char *path, music_score *score, bl_error *err)
 {
     if (music_midi_read(path, score, err) != BL_OK)
@@ -174,6 +176,21 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The beats of the grid without those that come too soon after another for a plan's; a bar line outranks a beat before it. */
+static void thin_beats(music_beats *grid)
+{
+    int n = 0;
+    for (int i = 0; i < grid->n; i++) {
+        const int near = n && grid->time_s[i] - grid->time_s[n - 1] < LEAST_BEAT_S;
+        if (near && (grid->in_bar[i] != 1 || grid->in_bar[n - 1] == 1))
+            continue;
+        n -= near;
+        grid->time_s[n] = grid->time_s[i];
+        grid->in_bar[n++] = grid->in_bar[i];
+    }
+    grid->n = n;
+}
+
 static bl_status take_beats(infer_plan *plan, const music_beats *grid, bl_error *err)
 {
     int bars = 0, votes[65] = { 0 };
@@ -273,10 +290,12 @@ bl_status infer_from_midi(const music_score *score, const char *name, const infe
     music_score_free(&plan->score);
     plan->n_instruments = 0;
     bl_status status = music_score_beats(score, music_score_end_s(score), &grid, err);
-    if (status != BL_OK)
+    if (status != BL_OK) {
         bl_error_prefix(err, "%s", name);
-    else
+    } else {
+        thin_beats(&grid);
         status = take_beats(plan, &grid, err);
+    }
     music_beats_free(&grid);
     if (status == BL_OK)
         status = take_chords(plan, score, err);
@@ -296,6 +315,7 @@ bl_status infer_from_midi(const music_score *score, const char *name, const infe
         status = bl_fail(err, BL_EARG, "%s: no track that could be played", name);
     if (status != BL_OK)
         return status;
+    plan->origin.given = 1;
     plan->has |= INFER_HAS_INSTRUMENTS | INFER_HAS_NOTES | (plan->n_melody ? INFER_HAS_MELODY : 0);
     return BL_OK;
 }

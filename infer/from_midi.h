@@ -7,7 +7,7 @@
  *           learned is played by a stand-in for its program, else the most alike (data_instrument_likeness), and plan->instruments says which stands in for
  *           which; nobody is silent. Tracks of one instrument are as many players of it, in one stem. With a recording of a singer (sung != 0) the
  *           first track named after a voice, or "melody", is not played: its notes are the melody.
- * Plan      beats, downbeats, meter and tempo from the maps; key, chords and sections (markers) where the file has them;
+ * Plan      beats (none within 60 ms of another), downbeats, meter and tempo from the maps; key, chords and sections (markers) where the file has them;
  *           instruments, notes, and the maps themselves for another MIDI file. The sustain pedal is played out. Levels and
  *           places are the mixer's, not those of the file.
  * Errors    read: what music_midi_read says; BL_EFORMAT without notes or longer than INFER_MAX_SECONDS. infer_from_midi: BL_EARG with more than

@@ -274,7 +274,7 @@ static bl_status measure_stem(const audio_clip *stem, double *loudness, bl_error
 bl_status infer_mixer_key(const infer_mixer *m, const char *instrument, infer_key *key, bl_error *err)
 {
     const place p = place_of(m, instrument, err);
-    const int64_t words[6] = { m->sum.n_channels, m->sum.sample_rate, m->sum.n_samples, m->o.dry, m->o.n_intervals, 0 };
+    const int64_t words[5] = { m->sum.n_channels, m->sum.sample_rate, m->sum.n_samples, m->o.dry, m->o.n_intervals };
     const double numbers[9] = { p.pan, p.highpass_hz, p.reverb, p.attack_db, m->room.room_size, m->room.damping, m->room.width,
                                 m->room.predelay_ms, m->fade_ms };
     infer_key_add(key, words, sizeof words);

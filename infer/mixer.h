@@ -44,11 +44,11 @@ void         infer_mixer_free(infer_mixer *m);
 /* The lead and whatever else of the recording stays, unchanged. First the lead, before any infer_mixer_add. */
 bl_status infer_mixer_keep(infer_mixer *m, const audio_clip *stem, bl_error *err);
 
-/* One instrument: mono [n] at rate, which is used up as scratch -> *stem. */
+/* One instrument: mono [n] at rate -> *stem. */
 bl_status infer_mixer_add(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,
                           bl_error *err);
 
-/* infer_mixer_add in two steps. placed: mono -> *stem, before it has its level. joined: brings the stem to its level and adds it;
+/* infer_mixer_add in two steps. _place: mono -> *stem, before it has its level. _join: brings the stem to its level and adds it;
  * *loudness is how loud it was placed, LUFS: measured when it is NAN, else taken as it is (so that a small change of a stem
  * leaves its level alone). */
 bl_status infer_mixer_place(infer_mixer *m, const char *instrument, const float *mono, int64_t n, int rate, audio_clip *stem,

@@ -42,6 +42,17 @@ bl_status infer_outputs_check(const char *path, bl_error *err)
     return BL_OK;
 }
 
+int infer_outputs_same(const char *a, const char *b)
+{
+    char in_a[BL_PATH_MAX], in_b[BL_PATH_MAX];
+    struct stat x, y;
+    if (strcmp(bl_path_name(a), bl_path_name(b)) != 0)
+        return 0;
+    folder_of(a, in_a);
+    folder_of(b, in_b);
+    return stat(in_a, &x) == 0 && stat(in_b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bl_status infer_outputs_folder(infer_outputs *o, const char *path, bl_error *err)
 {
     char part[BL_PATH_MAX];
@@ -69,6 +80,11 @@ const char *infer_outputs_add(infer_outputs *o, const char *path, bl_error *err)
         bl_fail(err, BL_EARG, "%s: more than %d files to write", path, INFER_MAX_OUTPUTS);
         return NULL;
     }
+    for (int i = 0; i < o->n; i++)
+        if (infer_outputs_same(o->file[i].path, path)) {
+            bl_fail(err, BL_EARG, "%s: two of the files to be written have this name", path);
+            return NULL;
+        }
     if (bl_atomic_begin(&a, path, err) != BL_OK)
         return NULL;
     o->file[o->n].temporary = copy_of(a.temporary);

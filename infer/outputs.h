@@ -6,7 +6,7 @@
  *     infer_outputs_commit(&out, &err);    // or
  *     infer_outputs_abort(&out);           // leaves nothing behind, folders made on the way included
  *
- * Errors   BL_EIO naming the file and the reason; BL_ENOMEM. After a failed commit everything that was not renamed yet is
+ * Errors   BL_EIO naming the file and the reason; BL_EARG: the same file twice; BL_ENOMEM. After a failed commit everything that was not renamed yet is
  *          removed, and the message says which file it was.
  */
 #ifndef BL_INFER_OUTPUTS_H
@@ -26,6 +26,9 @@ typedef struct infer_outputs {
 
 /* Whether a file can be written there: the folder exists and is writable, the path is no folder. Looks only. */
 bl_status infer_outputs_check(const char *path, bl_error *err);
+
+/* Whether two paths, in folders that exist, name one file ("r.json" and "./r.json"). */
+int infer_outputs_same(const char *a, const char *b);
 
 /* Makes a folder (and its parents) for later files. */
 bl_status infer_outputs_folder(infer_outputs *o, const char *path, bl_error *err);

@@ -173,10 +173,11 @@ static bl_status check_options(const infer_options *o, bl_error *err)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (files[i].path && infer_outputs_check(files[i].path, err) != BL_OK)
             return err->code;
-        if (files[i].path && ((o->song && !strcmp(files[i].path, o->song)) || (o->from_midi && !strcmp(files[i].path, o->from_midi))))
+        if (files[i].path && ((o->song && infer_outputs_same(files[i].path, o->song)) ||
+                              (o->from_midi && infer_outputs_same(files[i].path, o->from_midi))))
             return bl_fail(err, BL_EARG, "%s: %s would overwrite the song that is read", files[i].path, files[i].option);
         for (size_t k = 0; k < i; k++)
-            if (files[i].path && files[k].path && !strcmp(files[i].path, files[k].path))
+            if (files[i].path && files[k].path && infer_outputs_same(files[i].path, files[k].path))
                 return bl_fail(err, BL_EARG, "%s: given for both %s and %s", files[i].path, files[k].option, files[i].option);
     }
     if (o->out && !audio_is_sound_name(o->out))

@@ -22,7 +22,7 @@
  * Notes     are renewed bar by bar. An edited chord renews the bars in which it differs from what the notes were made for; an edit of
  *           what all notes follow from (key, genre, seed, sections, intervals) renews every bar, and of beats the notes as a whole.
  *           A bar of an instrument in which somebody has edited notes, or deleted some, is played as it stands; only beats
- *           that move outrank that, unless notes were edited after them.
+ *           that move outrank that, unless notes were edited after them. All notes of a MIDI file (infer/from_midi.h) are such.
  * Sheet     chords may also be a text (music/chord_sheet.h), in the JSON or a file: laid over the bars once these are known.
  * Units     Seconds, rounded to 10 us (so that a plan survives being written and read); MIDI numbers; velocity 1..127;
  *           LUFS and dBTP.
@@ -109,6 +109,7 @@ typedef struct infer_stage {
 typedef struct infer_origin {
     int made;                 /* backline wrote the plan: it has a made_from                       */
     int known;                /* the rest is there; else the notes stand as they are               */
+    int given;                /* by a MIDI file: to be written as somebody's, which no edit renews  */
     int stale;                /* what nobody has edited is out of date                             */
     music_chord_span *chords; int n_chords;       /* that the notes were made for                  */
     unsigned char *by_hand;   /* [n_tracks, n_bars], tracks as in the score: edited by somebody    */

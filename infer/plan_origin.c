@@ -60,7 +60,7 @@ void infer_plan_write_origin(const infer_plan *p, json_t *made_from)
     unsigned *print = malloc((size_t)(p->n_downbeats + 1) * sizeof *print);
     char *text = malloc((size_t)(p->n_downbeats + 1) * 8 + 1);
     json_t *bars = json_object(), *chords = json_array();
-    for (int t = 0; print && text && t < p->score.n_tracks; t++) {
+    for (int t = 0; print && text && t < p->score.n_tracks && !p->origin.given; t++) {
         size_t n = 0;
         print_bars(p, &p->score.tracks[t], print);
         for (int i = 0; i <= p->n_downbeats; i++)

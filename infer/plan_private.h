@@ -14,6 +14,9 @@
 
 #include <jansson.h>
 
+/* What tempo and meter may be. A MIDI file may have others, which are not written: its beats and bars say enough. */
+enum { INFER_PLAN_LEAST_BPM = 20, INFER_PLAN_MOST_BPM = 400, INFER_PLAN_LEAST_METER = 2, INFER_PLAN_MOST_METER = 12 };
+
 /* A key of the JSON whose edit is recognised: what it fills in, and what is out of date when it changes. */
 typedef struct infer_plan_part {
     const char *key;

@@ -328,7 +328,7 @@ static bl_status read_genre(const reader *r, const json_t *value, infer_plan *p)
     const json_t *name = json_is_string(value) ? value : json_object_get(value, "name");
     const json_t *probability = infer_plan_present(value, "probability");
     if (!json_is_string(name) || !*json_string_value(name) || strlen(json_string_value(name)) >= sizeof p->genre)
-        return expected(r, json_is_string(value) ? "genre" : "genre.name", "the name of a genre", name);
+        return expected(r, json_is_object(value) ? "genre.name" : "genre", "the name of a genre", json_is_object(value) ? name : value);
     data_genre_normalise(json_string_value(name), p->genre, sizeof p->genre);
     if (probability && number(r, probability, "genre.probability", 0, 1, &p->genre_probability) != BL_OK)
         return r->err->code;
@@ -346,7 +346,7 @@ static bl_status read_heard(const reader *r, const json_t *root, unsigned stale,
 {
     const json_t *v;
     if ((v = infer_plan_present(root, "tempo"))) {
-        if (number(r, v, "tempo", 20, 400, &p->tempo_bpm) != BL_OK)
+        if (number(r, v, "tempo", INFER_PLAN_LEAST_BPM, INFER_PLAN_MOST_BPM, &p->tempo_bpm) != BL_OK)
             return r->err->code;
         p->has |= INFER_HAS_TEMPO;
     }
@@ -358,7 +358,7 @@ static bl_status read_heard(const reader *r, const json_t *root, unsigned stale,
         p->has |= INFER_HAS_BEATS;
     }
     if ((v = infer_plan_present(root, "meter"))) {
-        if (whole(r, v, "meter", 2, 12, &p->beats_per_bar) != BL_OK)
+        if (whole(r, v, "meter", INFER_PLAN_LEAST_METER, INFER_PLAN_MOST_METER, &p->beats_per_bar) != BL_OK)
             return r->err->code;
         p->has |= INFER_HAS_METER;
     }
@@ -488,6 +488,8 @@ static bl_status read_wanted(const reader *r, const json_t *root, unsigned stale
     if ((v = infer_plan_present(root, "seed"))) {
         if (number(r, v, "seed", 0, 9e15, &seed) != BL_OK)
             return r->err->code;
+        if (seed != floor(seed))
+            return expected(r, "seed", "a whole number", v);
         p->seed = (int64_t)seed;
         p->has |= INFER_HAS_SEED;
     }
@@ -525,7 +527,7 @@ bl_status infer_plan_parse(const char *text, const char *name, infer_plan *plan,
     if (!root)
         return bl_fail(err, BL_EFORMAT, "%s line %d column %d: not a plan in JSON: %s", name, why.line, why.column, why.text);
     if (!json_is_object(root))
-        expected(&r, "the plan", "an object", NULL);
+        expected(&r, "the plan", "an object", root);
     else {
         const unsigned stale = infer_plan_stale(root, 0, NULL);
         if (read_heard(&r, root, stale, plan) == BL_OK)

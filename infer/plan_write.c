@@ -125,8 +125,10 @@ static void write_heard(json_t *root, const infer_plan *p)
     if (!p->input[0])
         json_decref(o);
 
-    json_object_set_new(root, "tempo", p->has & INFER_HAS_TEMPO ? json_real(p->tempo_bpm) : json_null());
-    json_object_set_new(root, "meter", p->has & INFER_HAS_METER ? json_integer(p->beats_per_bar) : json_null());
+    const int has_tempo = p->has & INFER_HAS_TEMPO && p->tempo_bpm >= INFER_PLAN_LEAST_BPM && p->tempo_bpm <= INFER_PLAN_MOST_BPM;
+    const int has_meter = p->has & INFER_HAS_METER && p->beats_per_bar >= INFER_PLAN_LEAST_METER && p->beats_per_bar <= INFER_PLAN_MOST_METER;
+    json_object_set_new(root, "tempo", has_tempo ? json_real(p->tempo_bpm) : json_null());
+    json_object_set_new(root, "meter", has_meter ? json_integer(p->beats_per_bar) : json_null());
     json_object_set_new(root, "beats", p->has & INFER_HAS_BEATS ? times_value(p->beats_s, p->n_beats) : json_null());
     json_object_set_new(root, "downbeats",
                         p->has & INFER_HAS_DOWNBEATS ? times_value(p->downbeats_s, p->n_downbeats) : json_null());

@@ -178,7 +178,7 @@ static bl_status play_midi(const arguments *a, infer_tone_generator *g, bl_error
         status = infer_from_midi_read(a->midi, &score, err);
     if (status == BL_OK)
         status = infer_from_midi(&score, a->midi, g, 0, &plan, err);
-    for (int i = 0; i < plan.n_instruments && status == BL_OK; i++)
+    for (int i = 0; i < plan.n_instruments && status == BL_OK && !a->quiet; i++)
         if (!plan.instruments[i].accepted)
             fprintf(stderr, "%s\n", plan.instruments[i].reason);
     if (status == BL_OK && a->out)

@@ -56,7 +56,8 @@ infer_key infer_temporal_analyzer_key(const infer_temporal_analyzer *a)
     return a->key;
 }
 
-void infer_temporal_analyzer_window(const infer_temporal_analyzer *a, int sample_rate, int *n_fft, int *hop_length)
+/* Window and hop for a signal of this rate. */
+static void window_of(const infer_temporal_analyzer *a, int sample_rate, int *n_fft, int *hop_length)
 {
     const blocks_temporal *t = a->model[0];
     const double ratio = (double)sample_rate / t->sample_rate;
@@ -64,12 +65,6 @@ void infer_temporal_analyzer_window(const infer_temporal_analyzer *a, int sample
     *n_fft = 2 * (int)lround(t->n_fft * ratio / 2);
     *hop_length = *hop_length < 1 ? 1 : *hop_length;
     *n_fft = *n_fft < 4 * *hop_length ? 4 * *hop_length : *n_fft;
-}
-
-bl_status infer_temporal_analyzer_run(infer_temporal_analyzer *a, const char *instrument, infer_spectrogram *s,
-                                      int sample_rate, bl_error *err)
-{
-    return blocks_temporal_run(a->model[0], instrument, s->magnitude, s->n_bins, s->n_frames, sample_rate, err);
 }
 
 /* ---- pieces ---- */
@@ -84,7 +79,7 @@ typedef struct cut {
 static cut cut_of(const infer_temporal_analyzer *a, const float *x, int64_t n, int sample_rate)
 {
     cut c = { .x = x, .n = n, .sample_rate = sample_rate };
-    infer_temporal_analyzer_window(a, sample_rate, &c.n_fft, &c.hop);
+    window_of(a, sample_rate, &c.n_fft, &c.hop);
     c.piece = (int64_t)lround(PIECE_S * sample_rate / c.hop) * c.hop;
     c.beyond = (int64_t)lround(BEYOND_S * sample_rate / c.hop) * c.hop;
     c.fade = (int64_t)lround(FADE_S * sample_rate / c.hop) * c.hop;
@@ -170,7 +165,7 @@ static bl_status repair_piece(const job *j, blocks_temporal *t, int i, infer_cha
     int64_t first, last, from, to, n = 0;
     bounds(&j->c, i, &first, &last, &from, &to);
     const float *x = j->c.x + first;
-    const int64_t words[6] = { last - first, from - first, to - first, j->c.sample_rate, 0, 0 };
+    const int64_t words[4] = { last - first, from - first, to - first, j->c.sample_rate };
     infer_key key = j->a->key;
     float *whole;
     if (is_silent(x, last - first))
@@ -183,16 +178,18 @@ static bl_status repair_piece(const job *j, blocks_temporal *t, int i, infer_cha
         if (n == to - from)
             return BL_OK;
         free(j->out[i]);
+        j->out[i] = NULL;
     }
     if (!(whole = malloc((size_t)(last - first) * sizeof *whole)) || !(j->out[i] = malloc((size_t)(to - from) * sizeof **j->out))) {
         free(whole);
         return bl_fail(err, BL_ENOMEM, "no memory for a stem");
     }
     bl_status status = repair(j, t, x, last - first, whole, seconds, err);
-    memcpy(j->out[i], whole + (from - first), (size_t)(to - from) * sizeof *whole);
-    free(whole);
-    if (status == BL_OK)
+    if (status == BL_OK) {
+        memcpy(j->out[i], whole + (from - first), (size_t)(to - from) * sizeof *whole);
         infer_cache_put(j->cache, key, j->out[i], to - from);
+    }
+    free(whole);
     return status;
 }
 

@@ -1,13 +1,11 @@
 /* The temporal analyzer: the Bi-LSTM (blocks/temporal.h) repairs a stem's amplitudes, looking forward and backward.
  *
- *     spectrogram -> magnitude repaired in place          one spectrogram
- *     stem -> spectrogram -> repaired -> stem             the chain, in pieces of 4 s that hear a second beyond either end and are faded
- *                                                         into each other
+ *     stem -> spectrogram -> repaired -> stem             in pieces of 4 s that hear a second beyond either end and are faded into each other
  *
  * Pieces   are repaired one by one, on all cores, so memory stays bounded and a change in a stem is heard in the pieces around it
  *          alone (up to 5.25 s away). All of them are heard at the level of the whole stem. A piece without a sound stays silent.
  * Units    The model's window and hop are kept in seconds when the stem has another rate than the model.
- * Errors   load: as nn_checkpoint_open. run: what the model and the transforms say; nothing is changed then.
+ * Errors   load: as nn_checkpoint_open. level, chain: what the model and the transforms say; nothing is changed then.
  * Memory   _load returns; release with _free (NULL allowed).
  * Threads  One at a time; the same bytes at any thread count.
  * Tested   tests/infer/test_spectrum.c
@@ -25,12 +23,6 @@ typedef struct infer_chain_seconds { double spectrogram, temporal, audio; } infe
 
 infer_temporal_analyzer *infer_temporal_analyzer_load(const char *path, bl_error *err);
 void                     infer_temporal_analyzer_free(infer_temporal_analyzer *a);
-
-/* Window and hop for a signal of this rate. */
-void      infer_temporal_analyzer_window(const infer_temporal_analyzer *a, int sample_rate, int *n_fft, int *hop_length);
-
-bl_status infer_temporal_analyzer_run(infer_temporal_analyzer *a, const char *instrument, infer_spectrogram *s,
-                                      int sample_rate, bl_error *err);
 
 /* How loud the stem is to the model, as the log of an amplitude (blocks_temporal_level). */
 bl_status infer_temporal_analyzer_level(infer_temporal_analyzer *a, const float *x, int64_t n_samples, int sample_rate, double *level,

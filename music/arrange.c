@@ -37,9 +37,8 @@ static bl_status check_instruments(const music_arrange_input *in, bl_error *err)
 }
 
 /* Who fills the singer's rests: the melodic instruments; without any, the chord players that know how. */
-static int is_filler(const plan *p, const style_part *part, int any_lines)
+static int is_filler(const style_part *part, int any_lines)
 {
-    (void)p;
     return part->fills.n && (part->role == STYLE_LINE || (!any_lines && part->role == STYLE_CHORDS));
 }
 
@@ -70,10 +69,10 @@ static bl_status arrange_all(plan *p, music_score *score, bl_error *err)
         p->has_bass |= part->role == STYLE_BASS;
     }
     for (int i = 0; i < in->n_instruments; i++)
-        p->n_fillers += is_filler(p, style_find_part(in->style, music_instrument_find(in->instruments[i])), any_lines);
+        p->n_fillers += is_filler(style_find_part(in->style, music_instrument_find(in->instruments[i])), any_lines);
     for (int i = 0; i < in->n_instruments; i++) {
         const style_part *part = style_find_part(in->style, music_instrument_find(in->instruments[i]));
-        int fills = is_filler(p, part, any_lines), lower = 0;
+        int fills = is_filler(part, any_lines), lower = 0;
         if (part->role == STYLE_CHORDS) /* the third and later chord players stay simpler */
             lower = chords++ >= 2;
         music_track *track = music_score_add_track(score, part->instrument->name,

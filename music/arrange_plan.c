@@ -17,8 +17,10 @@ static bl_status check(const music_arrange_input *in, bl_error *err)
         return bl_fail(err, BL_EARG, "a song of %g s cannot be arranged", in->duration_s);
     if (in->n_beats < 2)
         return bl_fail(err, BL_EARG, "arranging needs at least two beats, got %d", in->n_beats);
+    if (in->beats_s[0] < 0)
+        return bl_fail(err, BL_EARG, "the first beat at %g s lies before the song's start", in->beats_s[0]);
     for (int i = 0; i < in->n_beats; i++)
-        if (!isfinite(in->beats_s[i]) || in->beats_s[i] < 0 || (i && in->beats_s[i] - in->beats_s[i - 1] < 0.05))
+        if (!isfinite(in->beats_s[i]) || (i && in->beats_s[i] - in->beats_s[i - 1] < 0.05))
             return bl_fail(err, BL_EARG, "beat %d at %g s does not follow the one before it by 50 ms or more", i + 1, in->beats_s[i]);
     if (in->beats_per_bar < 1 || in->beats_per_bar > 12)
         return bl_fail(err, BL_EARG, "bars of %d beats; expected 1 to 12", in->beats_per_bar);

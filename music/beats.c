@@ -20,20 +20,6 @@ double music_score_quarters(const music_score *s, double time_s)
     return quarters + (time_s - from_s) * bpm_at(s, i) / 60;
 }
 
-double music_score_seconds(const music_score *s, double quarters)
-{
-    double from_s = 0;
-    int i = 0;
-    for (; i + 1 < s->n_tempos; i++) {
-        const double here = (s->tempos[i + 1].time_s - from_s) * bpm_at(s, i) / 60;
-        if (here > quarters)
-            break;
-        quarters -= here;
-        from_s = s->tempos[i + 1].time_s;
-    }
-    return from_s + quarters * 60 / bpm_at(s, i);
-}
-
 void music_beats_free(music_beats *b)
 {
     free(b->time_s);

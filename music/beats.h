@@ -26,8 +26,7 @@ typedef struct music_beats {
 bl_status music_score_beats(const music_score *score, double end_s, music_beats *beats, bl_error *err);
 void      music_beats_free(music_beats *beats);
 
-/* Quarters from the start to a time, and back. */
+/* Quarters from the start to a time. */
 double music_score_quarters(const music_score *score, double time_s);
-double music_score_seconds(const music_score *score, double quarters);
 
 #endif

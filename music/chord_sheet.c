@@ -199,7 +199,7 @@ static bl_status no_chord(const parser *p, const char *word)
 {
     static char names[MUSIC_N_QUALITIES][2][16];
     const char *near[2 * MUSIC_N_QUALITIES];
-    char root[3] = { (char)toupper((unsigned char)*word), word[1] == '#' || word[1] == 'b' ? word[1] : '\0', '\0' };
+    char root[3] = { (char)toupper((unsigned char)*word), *word && (word[1] == '#' || word[1] == 'b') ? word[1] : '\0', '\0' };
     music_chord chord;
     int n = 0;
     if (strchr(word, ':') || strlen(word) > 9)
@@ -346,6 +346,7 @@ bl_status music_chord_sheet_parse(const char *text, const char *name, music_chor
     bl_error own = { 0 };
     parser p = { .sheet = sheet, .name = name, .err = &own };
     memset(sheet, 0, sizeof *sheet);
+    text += !strncmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; /* some editors begin UTF-8 so */
     while (*text && own.code == BL_OK) {
         char line[MAX_LINE];
         const size_t n = strcspn(text, "\n");

@@ -148,8 +148,9 @@ bl_status music_chord_sheet_lay(const music_chord_sheet *sheet, const music_shee
             const double from = share_beat(j, bar->n, bars[i].n_beats), to = share_beat(j + 1, bar->n, bars[i].n_beats);
             if (sheet->slots[bar->first + j][0])
                 name = sheet->slots[bar->first + j];
-            lay_chord(laid, i == 0 && j == 0 && !sheet->pickup[0] ? 0 : beat_time(g, &bars[i], from),
-                      j + 1 < bar->n ? beat_time(g, &bars[i], to) : bars[i].end_s, name);
+            /* beats that do not fit the downbeats, or the end, do not lead out of the bar */
+            lay_chord(laid, i == 0 && j == 0 && !sheet->pickup[0] ? 0 : fmin(beat_time(g, &bars[i], from), bars[i].end_s),
+                      j + 1 < bar->n ? fmin(beat_time(g, &bars[i], to), bars[i].end_s) : bars[i].end_s, name);
         }
     }
     free(bars);
@@ -204,6 +205,18 @@ static void write_pickup(FILE *out, const song_bar *first, const music_chord_spa
         fprintf(out, "(%s) ", strcmp(before, "N") ? before : "N.C.");
 }
 
+/* As a section's name can be read again: on one line, without a bracket. */
+static void write_header(FILE *out, const char *name)
+{
+    int letters = 0;
+    fprintf(out, "[");
+    for (const char *c = name; *c; c++) {
+        fputc(*c == ']' || (unsigned char)*c < ' ' ? '_' : *c, out);
+        letters += *c != ' ';
+    }
+    fprintf(out, "%s]\n", letters ? "" : "_");
+}
+
 char *music_chord_sheet_write(const music_sheet_grid *g, const music_chord_span *chords, int n_chords,
                               const music_sheet_part *sections, int n_sections, const char *comment, bl_error *err)
 {
@@ -228,8 +241,10 @@ char *music_chord_sheet_write(const music_sheet_grid *g, const music_chord_span 
             fprintf(out, "%s", i ? "\n" : "");
             in_line = 0;
         }
-        if (begins)
-            fprintf(out, "%s[%s]\n", i ? "\n" : "", begins);
+        if (begins) {
+            fprintf(out, "%s", i ? "\n" : "");
+            write_header(out, begins);
+        }
         fprintf(out, "%s", in_line++ ? " | " : "");
         if (i == 0)
             write_pickup(out, &bars[0], chords, n_chords);

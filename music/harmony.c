@@ -65,7 +65,7 @@ bl_status music_harmony_units(const music_harmony_input *in, music_harmony_unit 
         first++;
     first = in->is_downbeat && first < in->n_beats ? first : 0; /* none at all: as if beat 0 were one */
     for (int i = 0; i < in->n_beats - 1; i++) {                  /* the last beat only ends a unit */
-        place = i == 0 ? wrap(0) + (per - first % per) % per : place + 1;
+        place = i == 0 ? (per - first % per) % per : place + 1;
         if (in->is_downbeat && in->is_downbeat[i])
             place = 0;
         bar += i && place % per == 0;
@@ -219,6 +219,7 @@ static void run_path(const harmony_genre *g, const music_harmony_unit *u, int n,
     for (int t = 0; t <= n; t++) {
         for (int j = 0; j < N && t > 0; j++) {
             l->best[t][j] = -HUGE_VAL;
+            l->units[t][j] = 1; /* also of a path that cannot be */
             for (int d = 1; d <= LONGEST && d <= t; d++) {
                 const int from = t - d, place = u[from].mid_bar;
                 const double length = t == n ? l->at_least[place][d - 1] : l->length[place][d - 1];
@@ -360,6 +361,14 @@ static int write_spans(const harmony_genre *g, const music_harmony_input *in, co
     return count;
 }
 
+static int has_nan(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (isnan(x[i]))
+            return 1;
+    return 0;
+}
+
 bl_status music_harmony_path(const music_harmony_table *table, const music_harmony_habits *habits, const music_harmony_input *in,
                              const music_harmony_unit *units, int n_units, const float *log_degree, const float *log_colour,
                              music_chord_span **spans, int *n_spans, bl_error *err)
@@ -367,6 +376,8 @@ bl_status music_harmony_path(const music_harmony_table *table, const music_harmo
     const harmony_genre *g = harmony_find_genre(table, in->genre, err);
     if (!g)
         return BL_EARG;
+    if (has_nan(log_degree, (int64_t)n_units * N) || has_nan(log_colour, (int64_t)n_units * MUSIC_COLOURS))
+        return bl_fail(err, BL_ENAN, "chords: what the network says of the melody is no number; its checkpoint is not usable");
     int *path = calloc((size_t)n_units, sizeof *path);
     music_chord_span *out = calloc((size_t)n_units, sizeof *out);
     bl_status status = path && out ? find_path(g, habits, in, units, n_units, log_degree, path, err)

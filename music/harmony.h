@@ -19,7 +19,7 @@
  *          first one is kept.
  * Shapes   beats_s [n_beats] rising; is_downbeat [n_beats] or NULL (then every beats_per_bar-th from the first); melody [n_melody], any
  *          order; log_degree [n_units, MUSIC_DEGREES], log_colour [n_units, MUSIC_COLOURS] log-probabilities.
- * Errors   BL_EARG: fewer than two beats, not rising; genre not in the table (named, with the ones there are). Loading: BL_EIO, or
+ * Errors   BL_EARG: fewer than two beats, not rising; BL_ENAN: a log-probability that is no number; genre not in the table (named, with the ones there are). Loading: BL_EIO, or
  *          BL_EFORMAT with file, line and key.
  * Memory   _load returns a table; release with _free (NULL allowed). *units and *spans are malloc'ed; release with free.
  * Cost     n_units * MUSIC_DEGREES * (MUSIC_DEGREES + MUSIC_LONGEST_CHORD) steps.

@@ -174,8 +174,9 @@ double music_polyphony_rate(const music_score *score, const double *beats_s, int
     uint8_t *pitches = pitches_sounding(score, beats_s, n_beats, steps_per_beat, &n);
     for (int k = 0; pitches && k < n; k++)
         many += pitches[k] > threshold;
+    const double rate = pitches ? (double)many / n : (double)NAN;
     free(pitches);
-    return n ? (double)many / n : (double)NAN;
+    return rate;
 }
 
 /* Share of stretches of `length` beats in which nothing starts or sounds. */

@@ -34,7 +34,7 @@ typedef struct style_row {
 typedef struct style_pattern {
     char       name[STYLE_NAME];
     style_kind kind;
-    int        steps; /* per beat: 2, 3, 4                               */
+    int        steps; /* per beat, 1..4                                  */
     int        beats; /* per bar                                         */
     int        bars;
     int        ring;  /* arpeggios: notes last until their chord ends    */

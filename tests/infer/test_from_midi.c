@@ -187,7 +187,7 @@ static void a_voice_is_accompanied_to_the_end_of_the_file(void **state)
     snprintf(midi, sizeof midi, "%s", temporary_path("song.mid"));
     snprintf(stems, sizeof stems, "%s", temporary_folder);
     const infer_options o = { .song = voice_path, .from_midi = midi_path, .out = song, .midi = midi, .stems = stems, .model = temporary_folder,
-                              .genre = "rock", .seed = -1, .quiet = 1 };
+                              .genre = "rock", .seed = -1, .quiet = 1, .no_cache = 1 };
     if (infer_pipeline_run(&o, &p, &err) != BL_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(audio_read(song, 0, &mix, &err), BL_OK);
@@ -229,20 +229,56 @@ static void the_report_of_an_arrangement_gives_the_song_again(void **state)
     s.tracks[2].n_notes = s.tracks[3].n_notes = 0; /* the second guitar, and the horns, which play as somebody else */
     assert_int_equal(music_midi_write(path[0], &s, &err), BL_OK);
     infer_options o = { .song = voice_path, .from_midi = path[0], .out = path[2], .report = path[1], .model = temporary_folder, .genre = "rock",
-                        .seed = -1, .quiet = 1 };
+                        .seed = -1, .quiet = 1, .no_cache = 1 };
     for (int i = 0; i < 2; i++) {
         infer_plan p = { 0 };
         if (infer_pipeline_run(&o, &p, &err) != BL_OK)
             fail_msg("%s", err.msg);
         infer_plan_free(&p);
         assert_int_equal(bl_read_file(o.out, 1 << 28, &bytes[i], &n[i], &err), BL_OK);
-        o = (infer_options){ .song = voice_path, .overrides.plan = path[1], .out = path[3], .model = temporary_folder, .seed = -1, .quiet = 1 };
+        o = (infer_options){ .song = voice_path, .overrides.plan = path[1], .out = path[3], .model = temporary_folder, .seed = -1, .quiet = 1, .no_cache = 1 };
     }
     assert_int_equal(n[0], n[1]);
     assert_memory_equal(bytes[0], bytes[1], n[0]);
     free(bytes[0]);
     free(bytes[1]);
     music_score_free(&s);
+}
+
+/* Meters and tempi that nobody would arrange in: a bar of one beat, one of thirteen, a bar line just behind a beat, beats of 2 ms. */
+static void the_report_of_an_odd_arrangement_can_be_read(void **state)
+{
+    static const struct { int numerator, denominator; double bpm, change_s; } cases[] = {
+        { 1, 4, 120, 0 }, { 13, 8, 120, 0 }, { 4, 4, 120, 2.005 }, { 4, 4, 30000, 0 } };
+    bl_error err = { 0 };
+    char midi[BL_PATH_MAX], report[BL_PATH_MAX];
+    (void)state;
+    snprintf(midi, sizeof midi, "%s", temporary_path("odd.mid"));
+    snprintf(report, sizeof report, "%s", temporary_path("odd.json"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        music_score s = { 0 };
+        infer_plan p = { 0 };
+        music_score_add_tempo(&s, 0, cases[i].bpm, &err);
+        music_score_add_meter(&s, 0, cases[i].numerator, cases[i].denominator, &err);
+        if (cases[i].change_s > 0)
+            music_score_add_meter(&s, cases[i].change_s, 3, 4, &err);
+        music_score_add_marker(&s, 0, "A] [\n", &err);
+        music_track *t = music_score_add_track(&s, "bass", 33, 0, &err);
+        for (int k = 0; k < 8; k++)
+            music_track_add(t, k, k + 0.5, 38 + k, 90, &err);
+        assert_int_equal(music_midi_write(midi, &s, &err), BL_OK);
+        const infer_options o = { .song = voice_path, .from_midi = midi, .report = report, .model = temporary_folder, .genre = "rock", .seed = -1, .quiet = 1 };
+        const infer_options back = { .song = voice_path, .overrides.plan = report, .model = temporary_folder, .seed = i ? -1 : 2, .quiet = 1 };
+        if (infer_pipeline_run(&o, NULL, &err) != BL_OK || infer_pipeline_run(&back, &p, &err) != BL_OK)
+            fail_msg("case %d: %s", (int)i, err.msg);
+        const music_track *bass = infer_plan_track(&p, "bass");
+        if (!bass || bass->n_notes != 8)
+            fail_msg("case %d: %d notes", (int)i, bass ? bass->n_notes : -1);
+        for (int k = 0; k < 8; k++) /* though the file has no chords, and another seed is wanted */
+            assert_true(bass->notes[k].pitch == 38 + k && bass->notes[k].velocity == 90 && fabs(bass->notes[k].onset_s - k) < 1e-4);
+        infer_plan_free(&p);
+        music_score_free(&s);
+    }
 }
 
 static void without_a_voice_the_band_plays_alone(void **state)
@@ -254,7 +290,7 @@ static void without_a_voice_the_band_plays_alone(void **state)
     (void)state;
     snprintf(song, sizeof song, "%s", temporary_path("band.flac"));
     snprintf(picture, sizeof picture, "%s", temporary_path("band.png"));
-    const infer_options o = { .from_midi = midi_path, .out = song, .picture = picture, .model = temporary_folder, .seed = -1, .quiet = 1 };
+    const infer_options o = { .from_midi = midi_path, .out = song, .picture = picture, .model = temporary_folder, .seed = -1, .quiet = 1, .no_cache = 1 };
     if (infer_pipeline_run(&o, &p, &err) != BL_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(audio_read(song, 0, &mix, &err), BL_OK);
@@ -374,6 +410,7 @@ int main(void)
         cmocka_unit_test(beats_bars_key_chords_and_sections_are_those_of_the_file),
         cmocka_unit_test(a_voice_is_accompanied_to_the_end_of_the_file),
         cmocka_unit_test(the_report_of_an_arrangement_gives_the_song_again),
+        cmocka_unit_test(the_report_of_an_odd_arrangement_can_be_read),
         cmocka_unit_test(without_a_voice_the_band_plays_alone),
         cmocka_unit_test(what_cannot_be_played_is_said),
         cmocka_unit_test(the_roll_shows_every_track_and_grows_with_the_song),

@@ -240,6 +240,10 @@ static void songs_without_enough_in_them_are_named(void **state)
 static void wishes_that_cannot_be_are_named(void **state)
 {
     (void)state;
+    check(INFER "\"$T\"/song.wav --report \"$T\"/out/r.x --midi \"$T\"/./out/r.x", 1, "given for both --midi and --report");
+    check(INFER "\"$T\"/song.wav -o \"$T\"/./song.wav", 1, "would overwrite the song");
+    check(INFER "\"$T\"/song.wav -o \"$T\"/out/bass.wav --stems \"$T\"/out", 1, "two of the files to be written have this name");
+    check(INFER "\"$T\"/song.wav -o \"$T\"/out/x.wav --cache \"\"", 1, "--cache: expected a folder");
     check("\"$B\"/infer --model \"$T\" --quiet \"$T\"/song.wav -o \"$T\"/out/x.wav --genre rokc", 1, "rock");
     check("\"$B\"/infer --model \"$T\" --quiet \"$T\"/song.wav -o \"$T\"/out/x.wav --instruments bas", 1, "bass");
     check("\"$B\"/infer --model \"$T\" --quiet \"$T\"/song.wav -o \"$T\"/out/x.wav --genre rock --instruments \"piano, piano\"", 1, "twice");

@@ -48,6 +48,7 @@ static void bars_are_read_as_people_write_them(void **state)
     assert_string_equal(bars_of("Am | % | F / / G | N.C. | NC"), "Am|Am|F / / G|N|N");
     assert_string_equal(bars_of("# a comment\nF#m | Bb # and another\n"), "F#m|Bb");
     assert_string_equal(bars_of("B\xe2\x99\xad | F\xe2\x99\xafm7"), "Bb|F#m7");
+    assert_string_equal(bars_of("\xef\xbb\xbf" "Am | F"), "Am|F"); /* the mark that some editors begin a file with */
     assert_string_equal(bars_of("Am . F - | / / C"), "Am / F /|/ / C");
 }
 
@@ -96,6 +97,7 @@ static void a_slip_is_named_by_line_column_and_the_nearest_chord(void **state)
         { "/ Am", "no chord before this to hold" },
         { "Am (F) | C", "column 4: a chord in brackets sounds before the first bar" },
         { "(Hm) C", "column 1: \"Hm\" is no chord" },
+        { "() C", "column 1: \"\" is no chord" },
         { "(Am C", "stands there alone, as (Am); got \"(Am\"" },
         { "Am x99", "expected a repeat of x1 to x64, got \"x99\"" },
         { "Am x2 F", "column 7: a repeat ends its line" },
@@ -229,6 +231,46 @@ static void a_sheet_that_was_written_lays_the_same_chords(void **state)
     music_laid_sheet_free(&b);
 }
 
+/* Names of sections come from plans and MIDI files, too. */
+static void every_name_of_a_section_can_be_read_again(void **state)
+{
+    static const char *const names[] = { "A]B", "two\nlines", "[x", " ", "verse # 1 | x2" }, *const read[] = { "A_B", "two_lines", "[x", "_", "verse # 1 | x2" };
+    (void)state;
+    bl_error err = { 0 };
+    const music_sheet_grid g = grid();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const music_chord_span chord = { .start_s = 0, .end_s = 17.5, .name = "Am" };
+        music_sheet_part part = { .start_s = 0, .end_s = 17.5 };
+        strcpy(part.name, names[i]);
+        char *written = music_chord_sheet_write(&g, &chord, 1, &part, 1, NULL, &err);
+        music_chord_sheet s = parsed(written);
+        assert_true(s.n_bars == BARS && s.n_sections == 1);
+        assert_string_equal(s.sections[0].name, read[i]);
+        music_chord_sheet_free(&s);
+        free(written);
+    }
+}
+
+/* Downbeats that somebody moved off the beats, and a song that ends within a bar. */
+static void chords_never_overlap(void **state)
+{
+    (void)state;
+    bl_error err = { 0 };
+    music_sheet_grid g = grid();
+    music_chord_sheet s = parsed("A B C D E F G A | Am F C G");
+    for (int shift = 0; shift < 4; shift++) {
+        music_laid_sheet l;
+        for (int i = 0; i < BARS; i++)
+            downbeats[i] = beats[4 * i + 1] + 0.2 * shift * (i % 2 ? 1 : -1);
+        g.duration_s = downbeats[BARS - 1] + 0.3;
+        assert_int_equal(music_chord_sheet_lay(&s, &g, &l, &err), BL_OK);
+        for (int i = 0; i < l.n_chords; i++)
+            assert_true(l.chords[i].end_s > l.chords[i].start_s && l.chords[i].end_s <= (i + 1 < l.n_chords ? l.chords[i + 1].start_s : g.duration_s));
+        music_laid_sheet_free(&l);
+    }
+    music_chord_sheet_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +282,8 @@ int main(void)
         cmocka_unit_test(a_short_sheet_begins_again_and_a_long_one_is_cut),
         cmocka_unit_test(a_song_without_downbeats_is_counted_from_its_first_beat),
         cmocka_unit_test(a_sheet_that_was_written_lays_the_same_chords),
+        cmocka_unit_test(every_name_of_a_section_can_be_read_again),
+        cmocka_unit_test(chords_never_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -400,6 +400,28 @@ static void faults_are_named(void **state)
     end(&s);
 }
 
+/* A checkpoint gone wrong says so; one whose habits forbid everything still ends. */
+static void what_is_no_number_is_an_error_and_nothing_lasts_forever(void **state)
+{
+    static music_harmony_habits never;
+    bl_error err = { 0 };
+    song s;
+    (void)state;
+    for (int m = 0; m < 2; m++)
+        for (int d = 0; d < MUSIC_LONGEST_CHORD; d++)
+            never.length[m][d] = -HUGE_VALF;
+    start(&s, 33, 4, "pop", (music_key){ 0, 0 });
+    assert_int_equal(music_harmony_path(table, &never, &s.in, s.units, s.n, &s.degree[0][0], &s.colour[0][0], &s.spans, &s.n_spans, &err), BL_OK);
+    assert_true(s.n_spans > 0);
+    free(s.spans);
+    s.spans = NULL;
+    s.degree[3][5] = NAN;
+    assert_int_equal(music_harmony_path(table, &even, &s.in, s.units, s.n, &s.degree[0][0], &s.colour[0][0], &s.spans, &s.n_spans, &err), BL_ENAN);
+    assert_message(err, "its checkpoint is not usable");
+    assert_null(s.spans);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_suspension_that_is_heard_is_written),
         cmocka_unit_test(ten_genres_have_habits),
         cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(what_is_no_number_is_an_error_and_nothing_lasts_forever),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
