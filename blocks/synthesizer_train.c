@@ -319,11 +319,6 @@ void blocks_synthesizer_trainer_free(blocks_synthesizer_trainer *t)
     free(t);
 }
 
-size_t blocks_synthesizer_trainer_bytes(const blocks_synthesizer_trainer *t)
-{
-    return nn_tape_peak_bytes(t->tape);
-}
-
 /* ---- a batch ---- */
 
 static blocks_tone tone_of(const blocks_synthesizer_trainer *t, int64_t i)

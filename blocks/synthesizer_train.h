@@ -67,6 +67,4 @@ bl_status blocks_synthesizer_trainer_get(blocks_synthesizer_trainer *t, const nn
 /* What inference needs and no more: the averaged weights. */
 bl_status blocks_synthesizer_trainer_export(blocks_synthesizer_trainer *t, const char *path, int64_t seed, bl_error *err);
 
-size_t    blocks_synthesizer_trainer_bytes(const blocks_synthesizer_trainer *t);
-
 #endif

@@ -13,7 +13,7 @@
  *
  * Errors   BL_EIO, BL_ENOMEM; the file is named.
  * Memory   Borrows everything. What is missing in the plan (voice, drums, beats, chords) has no lane.
- * Tested   tests/infer/test_roll.c
+ * Tested   tests/infer/test_from_midi.c
  */
 #ifndef BL_INFER_ROLL_PICTURE_H
 #define BL_INFER_ROLL_PICTURE_H
