@@ -7,13 +7,13 @@
  * (a mixture of beta distributions) under which YIN would choose it. A hidden Markov model over pitch
  * bins, each voiced or unvoiced, then finds the smoothest likely path (Viterbi); the pitch reported is
  * the candidate nearest to the path's bin, refined by parabolic interpolation. Before the search a first-order
- * low-pass at 1 kHz takes from noise more than from voices.
+ * low-pass at 1 kHz takes from noise more than from voices. Every frame is looked at twice, whole and between 200 and
+ * 600 Hz, where bass and drums behind a voice are weak, and a second path through the candidates knows the range of the
+ * pitches on the first.
  *
  * Shapes   x [n_samples], one channel; every output array [n_frames], n_frames = n_samples/hop + 1
  * Units    hertz; frame t is centred at t * hop_s seconds; rms in full scale
  * Edges    silence is assumed outside the signal
- * Options  pYIN; every frame is looked at twice, whole and between 200 and 600 Hz, where bass and drums behind a voice are weak, and
- *          a second path through the candidates knows the range of the pitches on the first.
  * Options  With no range asked for, audio_f0_run looks from 65 to 1050 Hz, and when most of what sounds lies above
  *          (whistling), once more from 400 to 4200 Hz.
  * Errors   BL_EARG: sample_rate below 4000, fmin_hz/fmax_hz not within 30 Hz .. 5000 Hz or less than

@@ -438,7 +438,7 @@ static bl_status draw_mask(blocks_separator *s, work *w, int64_t first, int64_t 
         return bl_fail(err, s->tape->err.code, "separator: %s", s->tape->err.msg);
     for (int64_t t = 0; t < T; t++)
         for (int b = 0; b < s->n_bands; b++)
-            w->mask[t * s->n_bands + b] = (float)y->x[b * T + t];
+            w->mask[t * s->n_bands + b] = (float)fmax(0, (double)y->x[b * T + t]); /* of less than nothing there is no power */
     if (w->n_melody && audio_melody_mask(w->magnitude, w->n_melody, T, w->mix->sample_rate, w->map.n_fft, w->map.hop_length, w->melody,
                                          err) != BL_OK)
         return err->code;

@@ -236,6 +236,30 @@ static void a_mask_of_one_gives_the_song_back_at_any_rate_and_length(void **stat
     release(&f);
 }
 
+/* A network may end otherwise than in a sigmoid: less than nothing of a band is nothing. */
+static void a_mask_below_nothing_is_silence_and_no_nonsense(void **state)
+{
+    bl_error err = { 0 };
+    bl_config *config = bl_config_parse("[separator]\nbands = 8\ninput.mix = bands, T\nmask = conv1d out_channels=bands kernel_size=1\n"
+                                        "[separation]\nmelody_share = 0.3\nsample_rate = 16000\nn_fft = 512\n"
+                                        "hop_length = 128\nlinear_hz = 300\nband_share = 0.2\n", "x.ini", &err);
+    blocks_separator *s = blocks_separator_new(config, 1, &err);
+    audio_clip mix = song(1, 16000, 16000, 5), voice, rest;
+    (void)state;
+    assert_string_equal(err.msg, "");
+    for (int k = 0; k < s->params->n; k++)
+        for (int64_t i = 0; i < nn_count(&s->params->param[k].shape); i++)
+            s->params->value[s->params->param[k].offset + i] = strstr(s->params->param[k].name, "bias") ? -1 : 0;
+    assert_int_equal(blocks_separator_run(s, &mix, &voice, &rest, &err), BL_OK);
+    for (int64_t i = 0; i < voice.n_samples; i++)
+        assert_true(voice.samples[i] == 0);
+    audio_clip_free(&mix);
+    audio_clip_free(&voice);
+    audio_clip_free(&rest);
+    blocks_separator_free(s);
+    bl_config_free(config);
+}
+
 static void level_does_not_matter_and_silence_stays_silent(void **state)
 {
     fixture f;
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test(parts_sum_to_the_input_bit_for_bit),
         cmocka_unit_test(the_lead_is_what_both_masks_take_for_the_voice),
         cmocka_unit_test(a_mask_of_one_gives_the_song_back_at_any_rate_and_length),
+        cmocka_unit_test(a_mask_below_nothing_is_silence_and_no_nonsense),
         cmocka_unit_test(level_does_not_matter_and_silence_stays_silent),
         cmocka_unit_test(threads_make_no_difference),
         cmocka_unit_test(a_loaded_model_separates_alike),
