@@ -137,7 +137,7 @@ def sing(song, path, seconds, voice=VOICE):
         midi.save(f"{folder}/song.mid")
         subprocess.run(["fluidsynth", "-ni", "-q", "-g", "0.8", "-r", "44100", "-R", "0", "-C", "0", "-F", f"{folder}/song.wav", SOUND_FONT,
                         f"{folder}/song.mid"], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["sox", f"{folder}/song.wav", path, "remix", "1,2", "pad", "0", str(seconds), "trim", "0", str(seconds), "norm", "-3"],
+        subprocess.run(["sox", "-V1", f"{folder}/song.wav", path, "remix", "1,2", "pad", "0", str(seconds), "trim", "0", str(seconds), "norm", "-3"],
                        check=True)
     path.with_suffix(".json").write_text(json.dumps(song | {"tempo": 60 / float(np.median(np.diff(song["beats"])))}))
 
