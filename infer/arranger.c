@@ -73,6 +73,20 @@ static bl_status load_drummer(const char *const *arranged, int n, const char *mo
     return *out ? BL_OK : err->code;
 }
 
+/* The plan's notes of an instrument take the place of those that were arranged for it, but for the bars that are out of date. */
+static bl_status obey_notes(infer_plan *plan, const char *instrument, music_score *score, bl_error *err)
+{
+    const music_track *obeyed = infer_plan_track(plan, instrument);
+    const music_instrument *known = music_instrument_find(instrument);
+    music_track *track = NULL;
+    for (int k = 0; k < score->n_tracks; k++)
+        if (!strcmp(score->tracks[k].name, instrument))
+            track = &score->tracks[k];
+    if (!track && obeyed && !(track = music_score_add_track(score, instrument, obeyed->program, obeyed->is_drums, err)))
+        return BL_ENOMEM;
+    return track ? infer_plan_merge(plan, instrument, known && known->polyphony == 1, track, err) : BL_OK;
+}
+
 bl_status infer_arranger_run(infer_plan *plan, const char *model_dir, bl_error *err)
 {
     const char *band[INFER_MAX_INSTRUMENTS], *arranged[INFER_MAX_INSTRUMENTS];
@@ -111,19 +125,8 @@ bl_status infer_arranger_run(infer_plan *plan, const char *model_dir, bl_error *
     in.drummer = drummer ? &hook : NULL;
     if (status == BL_OK)
         status = music_arrange(&in, &score, err);
-    for (int i = 0; i < n_band && status == BL_OK; i++) {
-        music_track *obeyed = infer_plan_track(plan, band[i]), *track = NULL;
-        for (int k = 0; k < score.n_tracks; k++)
-            if (!strcmp(score.tracks[k].name, band[i]))
-                track = &score.tracks[k];
-        if (!track && obeyed) {
-            track = music_score_add_track(&score, band[i], obeyed->program, obeyed->is_drums, err);
-            status = track ? BL_OK : BL_ENOMEM;
-        }
-        const music_instrument *known = music_instrument_find(band[i]);
-        if (track && status == BL_OK)
-            status = infer_plan_merge(plan, band[i], known && known->polyphony == 1, track, err);
-    }
+    for (int i = 0; i < n_band && status == BL_OK; i++)
+        status = obey_notes(plan, band[i], &score, err);
     if (status == BL_OK) {
         music_score_free(&plan->score);
         infer_origin_free(&plan->origin);
