@@ -125,3 +125,9 @@ bl_status train_options_apply_steps(const train_options *opt, const char *sectio
     snprintf(text, sizeof text, "%s.steps=%lld", section, (long long)opt->steps);
     return bl_config_set(opt->config, text, err);
 }
+
+void train_report_skip(void *user, const char *path, const char *reason)
+{
+    (void)user;
+    fprintf(stderr, "skipped %s: %s\n", path, reason);
+}

@@ -51,5 +51,7 @@ int  train_options_parse(const bl_cli_program *program, int argc, char **argv, t
 void train_options_free(train_options *opt);
 /* Writes --steps, where given, into the config as [section] steps: a schedule of the learning rate depends on it. */
 bl_status train_options_apply_steps(const train_options *opt, const char *section, bl_error *err);
+/* Says on stderr that a file of the dataset was left out, and why: what collectors take as on_skip. user is not used. */
+void train_report_skip(void *user, const char *path, const char *reason);
 
 #endif

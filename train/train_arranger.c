@@ -29,12 +29,6 @@ typedef struct model {
     char                       path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static void plan(void *user, nn_plan *out)
 {
     blocks_harmonizer_trainer_plan(((model *)user)->trainer, out);
@@ -88,7 +82,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
 {
     static const char *const settings[] = { "arranger_training", NULL }, *const networks[] = { "arranger", NULL };
     m->seed = opt->seed;
-    m->reading.on_skip = report_skip;
+    m->reading.on_skip = train_report_skip;
     if (train_model_path(m->path, "arranger", opt, err) != BL_OK ||
         blocks_config_fill(opt->config, "configs/arranger.ini", settings, networks, err) != BL_OK ||
         train_options_apply_steps(opt, "arranger_training", err) != BL_OK ||

@@ -33,12 +33,6 @@ typedef struct model {
     char                        path[BL_PATH_MAX], picture[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 /* ---- for the loop ---- */
 
 static void plan(void *user, nn_plan *out)
@@ -158,7 +152,7 @@ static bl_status prepare(model *m, train_options *opt, int64_t every[3], bl_erro
     if (read_settings(m, opt, every, &max_minutes, &stems, err) != BL_OK ||
         blocks_autoencoder_settings_read(m->fx, err) != BL_OK || blocks_config_check(m->fx->config, own, err) != BL_OK)
         return err->code;
-    if (!(m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err)) ||
+    if (!(m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err)) ||
         blocks_mel_clips_collect(m->fx, m->dataset, max_minutes, stems, 0, (uint64_t)opt->seed, opt->quiet, &m->clips, err))
         return err->code;
     if (!opt->quiet)

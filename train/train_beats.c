@@ -30,12 +30,6 @@ typedef struct model {
     char                 path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static void plan(void *user, nn_plan *out)
 {
     blocks_beat_trainer_plan(((model *)user)->trainer, out);
@@ -101,7 +95,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     if (*init && !opt->resume && blocks_beat_tracker_begin(m->tracker, init, err) != BL_OK)
         return err->code;
     const double held_out = bl_config_real(opt->config, "beats", "held_out", 0.06, 0, 0.9, err);
-    if (blocks_beat_songs_collect(opt->dataset_dir, held_out, opt->quiet, report_skip, NULL, &m->songs, err) != BL_OK)
+    if (blocks_beat_songs_collect(opt->dataset_dir, held_out, opt->quiet, train_report_skip, NULL, &m->songs, err) != BL_OK)
         return err->code;
     m->trainer = blocks_beat_trainer_new(m->tracker, &m->songs, (uint64_t)opt->seed, err);
     double seconds = 0;

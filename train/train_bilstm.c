@@ -38,12 +38,6 @@ typedef struct model {
     char                     path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 /* ---- for the loop ---- */
 
 static void plan(void *user, nn_plan *out)
@@ -153,7 +147,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
         return err->code;
     blocks_temporal_free(m->temporal);
     m->temporal = NULL;
-    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
+    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err);
     if (!m->dataset)
         return err->code;
     n = blocks_temporal_list_instruments(m->dataset, names, MOST);

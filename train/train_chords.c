@@ -30,12 +30,6 @@ typedef struct model {
     char                   path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static void plan(void *user, nn_plan *out)
 {
     blocks_chords_trainer_plan(((model *)user)->trainer, out);
@@ -92,7 +86,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
         train_options_apply_steps(opt, "chords_training", err) != BL_OK ||
         !(m->chords = blocks_chords_new(opt->config, (uint64_t)opt->seed, err)) || read_keys(m, err) != BL_OK)
         return err->code;
-    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip, .max_cache_mb = 1 }, err);
+    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip, .max_cache_mb = 1 }, err);
     if (!m->dataset || blocks_chord_songs_collect(m->dataset, opt->quiet, &m->songs, err) != BL_OK)
         return err->code;
     m->trainer = blocks_chords_trainer_new(m->chords, &m->songs, (uint64_t)opt->seed, err);

@@ -30,12 +30,6 @@ typedef struct model {
     char                       path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static void plan(void *user, nn_plan *out)
 {
     blocks_classifier_trainer_plan(((model *)user)->trainer, out);
@@ -105,7 +99,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     m->classifier = NULL;
     if (train_ensure("autoencoder", opt, err) != BL_OK || !(fx = blocks_feature_extractor_load(features, err)))
         return err->code;
-    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
+    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err);
     if (!m->dataset ||
         blocks_sounds_collect(fx, m->dataset, opt->config, opt->quiet, &m->sounds, err) != BL_OK) {
         blocks_feature_extractor_free(fx);

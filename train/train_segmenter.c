@@ -33,12 +33,6 @@ typedef struct model {
     char    path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 /* ---- for the loop ---- */
 
 static void plan(void *user, nn_plan *out)
@@ -105,7 +99,7 @@ static bl_status prepare(model *m, train_options *opt, int64_t every[2], bl_erro
     if (read_settings(m, opt, every, err) != BL_OK || blocks_segmenter_settings_read(m->s->regions->config, err) != BL_OK ||
         blocks_config_check(m->s->regions->config, own, err) != BL_OK)
         return err->code;
-    if (!(m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err)) ||
+    if (!(m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err)) ||
         blocks_region_songs_collect(m->s->regions, m->dataset, m->seconds, m->max_minutes, opt->quiet, &m->songs, err) != BL_OK)
         return err->code;
     if (!opt->quiet)

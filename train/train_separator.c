@@ -33,12 +33,6 @@ typedef struct model {
     char                      path[BL_PATH_MAX];
 } model;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 /* ---- for the loop ---- */
 
 static void plan(void *user, nn_plan *out)
@@ -101,7 +95,7 @@ static bl_status prepare(model *m, train_options *opt, bl_error *err)
     /* Mistakes in the config are found before the dataset is read. */
     if (!(m->separator = blocks_separator_new(opt->config, (uint64_t)opt->seed, err)) || read_keys(m, err) != BL_OK)
         return err->code;
-    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip, .max_cache_mb = 16 }, err);
+    m->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip, .max_cache_mb = 16 }, err);
     if (!m->dataset || blocks_sources_collect(m->separator, m->dataset, opt->quiet, &m->sources, err) != BL_OK ||
         !(m->trainer = blocks_separator_trainer_new(m->separator, &m->sources, (uint64_t)opt->seed, err)))
         return err->code;

@@ -270,12 +270,6 @@ typedef struct run_state {
     char part[BL_PATH_MAX], path[BL_PATH_MAX];
 } run_state;
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
 {
     char line[512];
@@ -294,7 +288,7 @@ static bl_status prepare(run_state *s, const train_options *opt, bl_error *err)
     if ((status = bl_path_join(s->path, opt->out_dir, "tone_detector.h5", err)) != BL_OK ||
         (status = bl_path_join(s->part, opt->out_dir, "tone_detector.part.h5", err)) != BL_OK)
         return status;
-    s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err);
+    s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err);
     if (!s->dataset)
         return err->code;
     status = data_tones_collect(s->dataset, &(data_tones_options){ .sample_rate = BLOCKS_TONE_RATE, .max_overlap_s = -1,

@@ -99,12 +99,6 @@ static bl_status preview(void *user, int64_t number, bl_error *err)
 
 /* ---- all of it ---- */
 
-static void report_skip(void *user, const char *path, const char *reason)
-{
-    (void)user;
-    fprintf(stderr, "skipped %s: %s\n", path, reason);
-}
-
 static bl_status prepare(state *s, train_loop *loop, bl_error *err)
 {
     static const char *const own[] = { "synthesizer", "generator", "discriminator", "train", "gan", NULL };
@@ -123,7 +117,7 @@ static bl_status prepare(state *s, train_loop *loop, bl_error *err)
         return err->code;
     bl_config_merge_used(c, s->wavegan->config);
     if (blocks_config_check(c, own, err) != BL_OK ||
-        !(s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = report_skip }, err)) ||
+        !(s->dataset = data_dataset_open(opt->dataset_dir, &(data_dataset_options){ .on_skip = train_report_skip }, err)) ||
         blocks_wavegan_collect(s->wavegan, s->dataset, opt->quiet, &s->training, &s->held_out, &n_left_out, err) != BL_OK)
         return err->code;
     s->trainer = blocks_wavegan_trainer_new(s->wavegan, &s->training, &s->held_out, (uint64_t)opt->seed, err);
